@@ -1,0 +1,19 @@
+//! What the golden tools share.
+//!
+//! - `document`: the backup document, its canonical form and digests, a streaming reader and writer
+//! - `store`: databases, how their tables map to the document, and how columns become JSON
+//! - `cli`: what every program does alike: exit codes, files that appear by rename, locks, progress
+//!
+//! Each is a cargo feature, so a program compiles only what it asks for.
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "document")]
+pub mod document;
+mod error;
+#[cfg(feature = "document")]
+pub mod parallel;
+#[cfg(feature = "store")]
+pub mod store;
+
+pub use error::{Context, Error, Kind, Result};

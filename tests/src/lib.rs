@@ -1,0 +1,20 @@
+//! How the tests drive the built programs: in a folder of their own, through a shell, as a user would.
+//!
+//! Each file in `tests/` is a list of promises and names its time budget. `GOLDEN_LONG=1` runs the
+//! long forms. A test whose tool is missing says SKIPPED; where `CI` is set it fails instead.
+
+mod run;
+mod sandbox;
+mod tools;
+
+pub use run::Run;
+pub use sandbox::{Sandbox, content_digest};
+pub use tools::{long_form, programs, python, tools_present};
+
+/// The schema and rows that most tests start from.
+pub const SMALL: &str = include_str!("../fixtures/small.sql");
+
+/// The tables of [`SMALL`] without its rows.
+pub fn small_schema() -> &'static str {
+    SMALL.split("-- rows").next().unwrap_or_default()
+}

@@ -3,13 +3,15 @@
 //! The writer here works on values that are in memory anyway and copies nothing; the tests hold it
 //! against `serde_json_canonicalizer` and the Python package `rfc8785`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde_json::{Map, Number, Value};
 use sha2::{Digest as _, Sha256};
 
 /// The integers that a double, and so JSON, carries exactly: up to 2^53.
 pub const MAX_EXACT_INTEGER: u64 = 1 << 53;
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// A SHA-256 digest, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +27,13 @@ impl Digest {
     pub fn of_value(value: &Value) -> Self {
         let mut bytes = Vec::new();
         write_value(value, &mut bytes);
+        Self::of(&bytes)
+    }
+
+    /// The digest of an object's canonical form.
+    pub fn of_members(members: &Map<String, Value>) -> Self {
+        let mut bytes = Vec::new();
+        write_members(members, &mut bytes);
         Self::of(&bytes)
     }
 
@@ -46,6 +55,16 @@ impl Digest {
         Some(Self(bytes))
     }
 
+    /// The 64 digits, in ASCII.
+    pub(super) fn hex(&self) -> [u8; 64] {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = HEX_DIGITS[usize::from(byte >> 4)];
+            pair[1] = HEX_DIGITS[usize::from(byte & 0xf)];
+        }
+        digits
+    }
+
     /// The 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -59,7 +78,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.hex().iter().try_for_each(|&digit| f.write_char(char::from(digit)))
     }
 }
 
@@ -85,8 +104,9 @@ impl Default for DigestArray {
 impl DigestArray {
     /// Appends an element.
     pub fn push(&mut self, digest: &Digest) {
-        let comma = if self.len == 0 { "" } else { "," };
-        self.sha.update(format!("{comma}\"{digest}\""));
+        self.sha.update(if self.len == 0 { "\"" } else { ",\"" });
+        self.sha.update(digest.hex());
+        self.sha.update("\"");
         self.len += 1;
     }
 

@@ -3,10 +3,21 @@
 
 pub mod canonical;
 mod model;
+pub mod order;
+mod parse;
+mod reader;
 mod render;
+mod scan;
+mod seal;
+pub mod time;
+#[cfg(test)]
+mod tests;
+mod walk;
 mod writer;
 
 pub use canonical::Digest;
-pub use model::{Fields, Place, RecordKind, RecordName, VERSION};
+pub use model::{Fields, Place, RecordKind, RecordName, VERSION, column_of_field, derived_id, field_of_column, id_text};
+pub(crate) use parse::lone_value;
+pub use reader::{Analysis, Chunk, End, Event, Limits, read, read_with};
 pub use render::Layout;
 pub use writer::{RenderedAnalysis, RenderedChunk, Seals, Writer};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Layout;
 use super::canonical::{Digest, DigestArray, write_members, write_string};
 use super::model::{Fields, RecordKind};
+use super::seal::AnalysisForm;
 use crate::Result;
 
 /// The fields of a record in normal form's order: the documented ones, then the others by name.
@@ -72,16 +73,17 @@ impl RenderedChunk {
 pub struct RenderedAnalysis {
     before_chunks: Vec<u8>,
     after_chunks: Vec<u8>,
-    fields: Fields,
+    form: AnalysisForm,
 }
 
 impl RenderedAnalysis {
     /// Renders an analysis's fields: its columns, `findings`, and `artifact` or `artifacts`, but
     /// neither `chunks` nor `sha256`.
-    pub fn new(fields: Fields, layout: Layout) -> Self {
+    pub fn new(fields: &Fields, layout: Layout) -> Self {
         const BEFORE: &[&str] = RecordKind::Analysis.documented_fields();
-        let mut rendered = Self { before_chunks: vec![b'{'], after_chunks: Vec::new(), fields };
-        for (name, value) in ordered(RecordKind::Analysis, &rendered.fields) {
+        let form = AnalysisForm::new(fields);
+        let mut rendered = Self { before_chunks: vec![b'{'], after_chunks: Vec::new(), form };
+        for (name, value) in ordered(RecordKind::Analysis, fields) {
             if !BEFORE.contains(&name) || name == "findings" {
                 continue;
             }
@@ -89,20 +91,20 @@ impl RenderedAnalysis {
             layout.value(value, ANALYSIS_DEPTH + 1, &mut rendered.before_chunks);
             rendered.before_chunks.push(b',');
         }
-        if let Some(findings) = rendered.fields.get("findings") {
+        if let Some(findings) = fields.get("findings") {
             member(layout, "findings", &mut rendered.before_chunks);
             render_children(RecordKind::Finding, findings, layout, ANALYSIS_DEPTH + 1, &mut rendered.before_chunks);
             rendered.before_chunks.push(b',');
         }
         member(layout, "chunks", &mut rendered.before_chunks);
         for name in ["artifact", "artifacts"] {
-            if let Some(value) = rendered.fields.get(name) {
+            if let Some(value) = fields.get(name) {
                 rendered.after_chunks.push(b',');
                 member(layout, name, &mut rendered.after_chunks);
                 render_children(RecordKind::Artifact, value, layout, ANALYSIS_DEPTH + 1, &mut rendered.after_chunks);
             }
         }
-        for (name, value) in &rendered.fields {
+        for (name, value) in fields {
             if !BEFORE.contains(&name.as_str()) && !RecordKind::Analysis.structural_keys().contains(&name.as_str()) {
                 rendered.after_chunks.push(b',');
                 member(layout, name, &mut rendered.after_chunks);
@@ -118,22 +120,6 @@ impl RenderedAnalysis {
     pub fn len(&self) -> usize {
         self.before_chunks.len() + self.after_chunks.len()
     }
-
-    /// The digest of the analysis, its chunks replaced by their digests.
-    fn digest(mut self, chunks: Vec<Digest>) -> Digest {
-        analysis_digest(&mut self.fields, chunks)
-    }
-}
-
-/// The digest of an analysis: its fields (without `sha256`) with `chunks` replaced by the array of
-/// their digests. Leaves `chunks` out of `fields`.
-pub(crate) fn analysis_digest(fields: &mut Fields, chunks: Vec<Digest>) -> Digest {
-    let digests = chunks.iter().map(|digest| Value::from(digest.to_string())).collect();
-    fields.insert("chunks".into(), Value::Array(digests));
-    let mut canonical = Vec::new();
-    write_members(fields, &mut canonical);
-    fields.remove("chunks");
-    Digest::of(&canonical)
 }
 
 /// `checksums.document`: the digest of the top level without `checksums`, `analyses` replaced by the
@@ -229,7 +215,7 @@ impl<W: Write> Writer<W> {
         }
         text.push(b']');
         text.append(&mut analysis.after_chunks);
-        let digest = analysis.digest(digests);
+        let digest = analysis.form.digest(&digests);
         write_string(&digest.to_string(), &mut text);
         self.layout.line(ANALYSIS_DEPTH, &mut text);
         text.push(b'}');

@@ -1,0 +1,209 @@
+//! Reads a document as a stream: one thread finds the pieces, all cores parse them and take their
+//! digests, and the caller gets records in the document's order, in bounded memory.
+
+use std::io::Read;
+
+use serde_json::Value;
+
+use super::canonical::{Digest, DigestArray};
+use super::model::{Fields, Place, RecordKind, id_text};
+use super::parse;
+use super::seal::AnalysisForm;
+use super::walk::{Batch, Piece, Walker, error_at, not_golden};
+use super::writer::{Seals, document_digest};
+use crate::parallel::ordered_map;
+use crate::{Error, Result};
+
+/// How much a reader takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest record in bytes, as it stands in the document: a chunk, or an analysis without its
+    /// chunks.
+    pub max_record: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_record: 16 << 20 }
+    }
+}
+
+/// What a reader comes across, in order: the chunks of an analysis, then the analysis; at last the end.
+pub enum Event<T = Fields> {
+    /// A chunk of the analysis that follows.
+    Chunk(Chunk<T>),
+    /// An analysis, after its chunks.
+    Analysis(Analysis<T>),
+    /// The document is complete.
+    End(End),
+}
+
+/// A chunk as it stands in the document.
+pub struct Chunk<T = Fields> {
+    /// Which chunk. Its analysis's id is known here if it stands before the chunks.
+    pub place: Place,
+    /// Its fields without `sha256`, or what was made of them.
+    pub fields: T,
+    /// Its `sha256`.
+    pub sealed: Option<Value>,
+    /// The digest of its fields.
+    pub digest: Digest,
+}
+
+/// An analysis as it stands in the document, without its chunks.
+pub struct Analysis<T = Fields> {
+    /// Which analysis.
+    pub place: Place,
+    /// Its fields without `chunks` and `sha256`, or what was made of them.
+    pub fields: T,
+    /// Its `sha256`.
+    pub sealed: Option<Value>,
+    /// The digest of its fields and chunks.
+    pub digest: Digest,
+    /// How many chunks it has; None where `chunks` is missing.
+    pub chunks: Option<u64>,
+}
+
+/// What is known when the document has ended.
+pub struct End {
+    /// The top level without `analyses` and `checksums`.
+    pub top_level: Fields,
+    /// `checksums`.
+    pub checksums: Option<Value>,
+    /// The digests of what was read.
+    pub seals: Seals,
+    /// How many analyses there were.
+    pub analyses: u64,
+    /// How many chunks there were.
+    pub chunks: u64,
+}
+
+/// Reads a document and hands its records to `consume`.
+pub fn read<R: Read + Send>(input: R, limits: Limits, consume: impl FnMut(Event) -> Result<()>) -> Result<()> {
+    read_with(input, limits, |_, _, fields| fields, consume)
+}
+
+/// Reads a document like [`read`], and lets `work` make something of each record's fields on the
+/// threads that parse. `consume` gets what it made, on the calling thread and in order.
+pub fn read_with<R: Read + Send, T: Send>(
+    input: R,
+    limits: Limits,
+    work: impl Fn(RecordKind, &Place, Fields) -> T + Sync,
+    mut consume: impl FnMut(Event<T>) -> Result<()>,
+) -> Result<()> {
+    let mut assembly = Assembly::default();
+    ordered_map(
+        |emit| Walker::new(input, limits.max_record, emit).walk(),
+        |batch| parse_batch(batch, &work),
+        |(parsed, result)| {
+            for piece in parsed {
+                consume(assembly.add(piece)?)?;
+            }
+            result
+        },
+    )
+}
+
+/// A piece whose text has been understood.
+enum Parsed<T> {
+    Chunk(Chunk<T>),
+    Analysis { place: Place, fields: T, sealed: Option<Value>, form: AnalysisForm, chunks: Option<u64> },
+    End { top_level: Fields, checksums: Option<Value>, analyses: Option<u64> },
+}
+
+/// Parses pieces up to the first that is faulty.
+fn parse_batch<T>(batch: Batch, work: &impl Fn(RecordKind, &Place, Fields) -> T) -> (Vec<Parsed<T>>, Result<()>) {
+    let mut parsed = Vec::with_capacity(batch.pieces.len());
+    for piece in &batch.pieces {
+        match parse_piece(&batch, piece, work) {
+            Ok(piece) => parsed.push(piece),
+            Err(error) => return (parsed, Err(error)),
+        }
+    }
+    (parsed, Ok(()))
+}
+
+fn parse_piece<T>(batch: &Batch, piece: &Piece, work: &impl Fn(RecordKind, &Place, Fields) -> T) -> Result<Parsed<T>> {
+    match piece {
+        Piece::Chunk { place, text, at } => {
+            let mut place = place.clone();
+            let mut fields = Fields::new();
+            let parsed = parse::object(batch.text(text), *at, &mut fields);
+            if let Some((_, name)) = &mut place.child {
+                name.id = fields.get("id").and_then(id_text);
+            }
+            parsed.map_err(|fault| error_at(Some(&place), fault.at, fault.message))?;
+            let sealed = fields.remove("sha256");
+            let digest = Digest::of_members(&fields);
+            let fields = work(RecordKind::Chunk, &place, fields);
+            Ok(Parsed::Chunk(Chunk { place, fields, sealed, digest }))
+        }
+        Piece::Analysis { place, members, chunks } => {
+            let mut fields = members.parse().map_err(|fault| error_at(Some(place), fault.at, fault.message))?;
+            if has_value(&fields, "artifact") && has_value(&fields, "artifacts") {
+                return Err(Error::data(format!("{place}: it has both `artifact` and `artifacts`")));
+            }
+            let sealed = fields.remove("sha256");
+            let form = AnalysisForm::new(&fields);
+            let fields = work(RecordKind::Analysis, place, fields);
+            Ok(Parsed::Analysis { place: place.clone(), fields, sealed, form, chunks: *chunks })
+        }
+        Piece::End { members, analyses } => {
+            let mut top_level = members.parse().map_err(|fault| error_at(None, fault.at, fault.message))?;
+            let checksums = top_level.remove("checksums");
+            Ok(Parsed::End { top_level, checksums, analyses: *analyses })
+        }
+    }
+}
+
+fn has_value(fields: &Fields, name: &str) -> bool {
+    fields.get(name).is_some_and(|value| !value.is_null())
+}
+
+/// Puts digests together in the document's order.
+#[derive(Default)]
+struct Assembly {
+    chunk_digests: Vec<Digest>,
+    content: DigestArray,
+    chunks: u64,
+}
+
+impl Assembly {
+    fn add<T>(&mut self, parsed: Parsed<T>) -> Result<Event<T>> {
+        match parsed {
+            Parsed::Chunk(chunk) => {
+                self.chunks += 1;
+                self.chunk_digests.push(chunk.digest);
+                Ok(Event::Chunk(chunk))
+            }
+            Parsed::Analysis { place, fields, sealed, form, chunks } => {
+                let digest = form.digest(&self.chunk_digests);
+                self.chunk_digests.clear();
+                self.content.push(&digest);
+                Ok(Event::Analysis(Analysis { place, fields, sealed, digest, chunks }))
+            }
+            Parsed::End { top_level, checksums, analyses } => {
+                let analyses = require_top_level(&top_level, analyses)?;
+                let content = self.content.digest();
+                let seals = Seals { content, document: document_digest(top_level.clone(), &content) };
+                Ok(Event::End(End { top_level, checksums, seals, analyses, chunks: self.chunks }))
+            }
+        }
+    }
+}
+
+/// Fails unless all that a document must have is there; gives the number of analyses.
+fn require_top_level(top_level: &Fields, analyses: Option<u64>) -> Result<u64> {
+    let mut missing: Vec<_> =
+        ["version", "created_at", "metadata"].into_iter().filter(|&key| !top_level.contains_key(key)).collect();
+    if analyses.is_none() {
+        missing.push("analyses");
+    }
+    match (missing.is_empty(), analyses) {
+        (true, Some(count)) => Ok(count),
+        _ => {
+            let missing: Vec<_> = missing.iter().map(|key| format!("`{key}`")).collect();
+            Err(not_golden(&format!("it has no {} at its top level", missing.join(", no "))))
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Walks a document from its first byte to its last and cuts it into pieces that can be parsed
+//! independently: each chunk, each analysis without its chunks, and the top level without analyses.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::parse::{self, Fault};
+use super::scan::{Cut, Position, Scanner};
+use super::{Fields, Place, RecordKind, RecordName, VERSION, id_text};
+use crate::{Error, Result};
+
+/// How many bytes of pieces travel to a worker together.
+const BATCH_SIZE: usize = 256 << 10;
+
+/// Pieces, in the order of the document.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// The chunks' text, one after the other.
+    text: Vec<u8>,
+    /// How many bytes stand elsewhere, in the pieces themselves.
+    members_len: usize,
+    pub pieces: Vec<Piece>,
+}
+
+impl Batch {
+    /// A chunk's text.
+    pub fn text(&self, range: &Range<usize>) -> &[u8] {
+        &self.text[range.clone()]
+    }
+}
+
+/// A part of the document that is parsed at once.
+pub(super) enum Piece {
+    Chunk { place: Place, text: Range<usize>, at: Position },
+    Analysis { place: Place, members: Members, chunks: Option<u64> },
+    End { members: Members, analyses: Option<u64> },
+}
+
+/// Members of an object, as text.
+#[derive(Default)]
+pub(super) struct Members {
+    text: Vec<u8>,
+    entries: Vec<(String, Range<usize>, Position)>,
+}
+
+impl Members {
+    fn push(&mut self, key: String, value: &[u8], at: Position) {
+        let start = self.text.len();
+        self.text.extend_from_slice(value);
+        self.entries.push((key, start..self.text.len(), at));
+    }
+
+    /// The members as values.
+    pub fn parse(&self) -> Result<Fields, Fault> {
+        let parsed = self.entries.iter().map(|(key, range, at)| {
+            let value = parse::value(&self.text[range.clone()], *at)?;
+            Ok((key.clone(), value))
+        });
+        parsed.collect()
+    }
+}
+
+/// What is wrong, and in which record it stands.
+pub(super) fn error_at(place: Option<&Place>, at: Position, message: impl std::fmt::Display) -> Error {
+    match place {
+        Some(place) => Error::data(format!("{place}, {at}: {message}")),
+        None => Error::data(format!("{at}: {message}")),
+    }
+}
+
+/// The walk: where it is, and what it has collected.
+pub(super) struct Walker<'a, R> {
+    scanner: Scanner<R>,
+    max_record: usize,
+    /// The record that is being read, or was read last.
+    place: Option<Place>,
+    /// What stands in the analysis that is being read, its chunks aside.
+    analysis: Members,
+    batch: Batch,
+    /// Takes a finished batch; false when nobody wants more.
+    emit: &'a mut dyn FnMut(Batch) -> bool,
+}
+
+impl<'a, R: Read> Walker<'a, R> {
+    pub fn new(input: R, max_record: usize, emit: &'a mut dyn FnMut(Batch) -> bool) -> Self {
+        Self {
+            scanner: Scanner::new(input),
+            max_record,
+            place: None,
+            analysis: Members::default(),
+            batch: Batch::default(),
+            emit,
+        }
+    }
+
+    /// Walks the whole document. What was found before an error is handed out first.
+    pub fn walk(mut self) -> Result<()> {
+        let walked = self.document();
+        let error_in_members = || self.analysis.parse().err();
+        let walked = match walked.as_ref().err().and_then(|_| error_in_members()) {
+            // What the scanner stumbled over began earlier, in a value it had passed.
+            Some(fault) => Err(self.fault(fault)),
+            None => walked,
+        };
+        self.flush()?;
+        walked
+    }
+
+    fn document(&mut self) -> Result<()> {
+        self.scanner.skip_prefix(b"\xef\xbb\xbf")?;
+        match self.scanner.peek()? {
+            Some(b'{') => self.scanner.step(),
+            Some(b'[') => return Err(not_golden("it is a JSON array, not an object")),
+            Some(_) => return Err(not_golden("it does not begin with `{`")),
+            None => return Err(not_golden("it is empty")),
+        }
+        let mut keys = BTreeSet::new();
+        let mut members = Members::default();
+        let mut analyses = None;
+        while let Some(key) = self.next_key(&mut keys)? {
+            if key == "analyses" {
+                analyses = Some(self.analyses()?);
+            } else {
+                let at = self.capture(members.text.len(), &format!("the top-level member {key:?}"))?;
+                if key == "version" {
+                    self.check_version(at)?;
+                }
+                members.push(key, self.scanner.captured(), at);
+            }
+        }
+        if let Some(byte) = self.scanner.peek()? {
+            let what = if byte == b'{' { "a second document follows" } else { "something follows" };
+            return Err(error_at(None, self.scanner.position(), format!("{what} after the end of the document")));
+        }
+        self.push(Piece::End { members, analyses })
+    }
+
+    fn check_version(&mut self, at: Position) -> Result<()> {
+        let version = parse::value(self.scanner.captured(), at).map_err(|fault| self.fault(fault))?;
+        if version == VERSION {
+            return Ok(());
+        }
+        Err(error_at(None, at, format!("a document of version {version} cannot be read, only {VERSION:?} can")))
+    }
+
+    fn analyses(&mut self) -> Result<u64> {
+        self.open(b'[', "`analyses` must be an array")?;
+        let mut count = 0;
+        while self.next_item(count)? {
+            let name = RecordName { position: count, id: None };
+            self.place = Some(Place { analysis: name, child: None });
+            self.analysis()?;
+            count += 1;
+        }
+        self.place = None;
+        Ok(count)
+    }
+
+    fn analysis(&mut self) -> Result<()> {
+        self.open(b'{', "an analysis must be an object")?;
+        let mut keys = BTreeSet::new();
+        let mut chunks = None;
+        while let Some(key) = self.next_key(&mut keys)? {
+            if key == "chunks" {
+                chunks = Some(self.chunks()?);
+                continue;
+            }
+            let at = self.capture(self.analysis.text.len(), "the analysis without its chunks")?;
+            let value = self.scanner.captured();
+            if key == "id"
+                && let (Ok(id), Some(place)) = (parse::value(value, at), &mut self.place)
+            {
+                place.analysis.id = id_text(&id);
+            }
+            self.analysis.push(key, value, at);
+        }
+        let members = std::mem::take(&mut self.analysis);
+        match self.place.clone() {
+            Some(place) => self.push(Piece::Analysis { place, members, chunks }),
+            None => Ok(()),
+        }
+    }
+
+    fn chunks(&mut self) -> Result<u64> {
+        self.open(b'[', "`chunks` must be an array")?;
+        let mut count = 0;
+        while self.next_item(count)? {
+            if let Some(place) = &mut self.place {
+                place.child = Some((RecordKind::Chunk, RecordName { position: count, id: None }));
+            }
+            let at = self.capture(0, "the chunk")?;
+            if let Some(place) = self.place.clone() {
+                // Handed out before, not after: an error just behind a chunk can then still name it.
+                self.flush_if_full()?;
+                let start = self.batch.text.len();
+                self.batch.text.extend_from_slice(self.scanner.captured());
+                self.batch.pieces.push(Piece::Chunk { place, text: start..self.batch.text.len(), at });
+            }
+            count += 1;
+        }
+        if let Some(place) = &mut self.place {
+            place.child = None;
+        }
+        Ok(count)
+    }
+
+    /// Steps over the bracket that opens an array or object.
+    fn open(&mut self, bracket: u8, otherwise: &str) -> Result<()> {
+        if self.scanner.peek()? != Some(bracket) {
+            return Err(self.unexpected(otherwise)?);
+        }
+        self.scanner.step();
+        Ok(())
+    }
+
+    /// Steps to the next item of an array, of which `count` were read; false at its end.
+    fn next_item(&mut self, count: u64) -> Result<bool> {
+        match self.scanner.peek()? {
+            Some(b']') => {
+                self.scanner.step();
+                return Ok(false);
+            }
+            Some(b',') if count > 0 => self.scanner.step(),
+            Some(_) if count == 0 => {}
+            _ => return Err(self.unexpected("expected `,` or `]`")?),
+        }
+        match self.scanner.peek()? {
+            Some(b']' | b'}' | b',' | b':') | None => Err(self.unexpected("expected a value")?),
+            Some(_) => Ok(true),
+        }
+    }
+
+    /// Steps to the value of an object's next member; None at the object's end.
+    fn next_key(&mut self, seen: &mut BTreeSet<String>) -> Result<Option<String>> {
+        match self.scanner.peek()? {
+            Some(b'}') => {
+                self.scanner.step();
+                return Ok(None);
+            }
+            Some(b',') if !seen.is_empty() => {
+                self.scanner.step();
+                if self.scanner.peek()? != Some(b'"') {
+                    return Err(self.unexpected("expected a key in quotes")?);
+                }
+            }
+            Some(b'"') if seen.is_empty() => {}
+            _ if seen.is_empty() => return Err(self.unexpected("expected a key in quotes or `}`")?),
+            _ => return Err(self.unexpected("expected `,` or `}`")?),
+        }
+        let at = self.capture(0, "a key")?;
+        let key = match parse::value(self.scanner.captured(), at) {
+            Ok(Value::String(key)) => key,
+            Ok(other) => return Err(error_at(self.place.as_ref(), at, format!("{other} is no key"))),
+            Err(fault) => return Err(self.fault(fault)),
+        };
+        if !seen.insert(key.clone()) {
+            return Err(error_at(self.place.as_ref(), at, parse::duplicate_key(&key)));
+        }
+        if self.scanner.peek()? != Some(b':') {
+            return Err(self.unexpected("expected `:`")?);
+        }
+        self.scanner.step();
+        Ok(Some(key))
+    }
+
+    /// Captures the value ahead, of a record of which `so_far` bytes were read, and says where it is.
+    fn capture(&mut self, so_far: usize, what: &str) -> Result<Position> {
+        if matches!(self.scanner.peek()?, None | Some(b',' | b':' | b']' | b'}')) {
+            return Err(self.unexpected("expected a value")?);
+        }
+        let at = self.scanner.position();
+        let Err(cut) = self.scanner.capture(self.max_record.saturating_sub(so_far))? else { return Ok(at) };
+        // A string that lost its end runs on into what follows: the fault is where the text first
+        // makes no sense, not where the capture gave up.
+        let mut fields = Fields::new();
+        let text = self.scanner.captured();
+        let parsed = match text.first() {
+            Some(b'{') => parse::object(text, at, &mut fields),
+            _ => parse::value(text, at).map(drop),
+        };
+        self.name_chunk(&fields);
+        if let Err(fault) = parsed
+            && !fault.unfinished
+        {
+            return Err(self.fault(fault));
+        }
+        Err(match cut {
+            Cut::EndOfInput => self.truncated(),
+            Cut::TooDeep => {
+                error_at(self.place.as_ref(), self.scanner.position(), "nested deeper than any golden document")
+            }
+            Cut::TooLarge => {
+                let limit = self.max_record;
+                error_at(self.place.as_ref(), at, format!("{what} is larger than {limit} bytes"))
+                    .guidance("if it is meant to be, raise the limit with --max-record")
+            }
+        })
+    }
+
+    /// What to say where something else than `expectation` comes.
+    fn unexpected(&mut self, expectation: &str) -> Result<Error> {
+        let Some(byte) = self.scanner.peek()? else { return Ok(self.truncated()) };
+        if let Some(Piece::Chunk { text, at, .. }) = self.batch.pieces.last() {
+            let mut fields = Fields::new();
+            // The chunk's own faults are reported by whoever parses it.
+            let _ = parse::object(self.batch.text(text), *at, &mut fields);
+            self.name_chunk(&fields);
+        }
+        let found =
+            if byte.is_ascii_graphic() { format!("`{}`", char::from(byte)) } else { format!("byte 0x{byte:02x}") };
+        Ok(error_at(self.place.as_ref(), self.scanner.position(), format!("{expectation}, found {found}")))
+    }
+
+    fn truncated(&mut self) -> Error {
+        let at = self.scanner.position();
+        error_at(self.place.as_ref(), at, "the document ends here, before it is complete: it is truncated")
+    }
+
+    fn fault(&self, fault: Fault) -> Error {
+        error_at(self.place.as_ref(), fault.at, fault.message)
+    }
+
+    /// Adds the id to the name of the chunk that is being read, once its fields are known.
+    fn name_chunk(&mut self, fields: &Fields) {
+        if let Some(Place { child: Some((_, name)), .. }) = &mut self.place {
+            name.id = fields.get("id").and_then(id_text);
+        }
+    }
+
+    fn push(&mut self, piece: Piece) -> Result<()> {
+        if let Piece::Analysis { members, .. } | Piece::End { members, .. } = &piece {
+            self.batch.members_len += members.text.len();
+        }
+        self.batch.pieces.push(piece);
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> Result<()> {
+        if self.batch.text.len() + self.batch.members_len < BATCH_SIZE {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if (self.emit)(std::mem::take(&mut self.batch)) {
+            Ok(())
+        } else {
+            // The consumer has failed, and its error is the one that is reported.
+            Err(Error::data("nobody reads on"))
+        }
+    }
+}
+
+/// What is said of input that is something else altogether.
+pub(super) fn not_golden(why: &str) -> Error {
+    Error::data(format!("this is not a golden document: {why}"))
+}

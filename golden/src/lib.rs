@@ -13,6 +13,8 @@ pub mod document;
 mod error;
 #[cfg(feature = "document")]
 pub mod parallel;
+#[cfg(feature = "document")]
+pub mod spill;
 #[cfg(feature = "store")]
 pub mod store;
 

@@ -1,1 +1,17 @@
-//! x
+//! What every program does alike: exit codes, reports, files in and out, locks, progress.
+
+mod database;
+mod generate;
+mod input;
+mod lock;
+mod output;
+mod progress;
+mod report;
+
+pub use database::DatabaseArgs;
+pub use generate::{Generate, generate};
+pub use input::{Input, open_input};
+pub use lock::Lock;
+pub use output::{Existing, Output};
+pub use progress::Progress;
+pub use report::{ReportArgs, Reporter, Stream, finish};

@@ -2,6 +2,7 @@
 //! it is read, checked and written as a stream. `docs/format.md` is the specification.
 
 pub mod canonical;
+mod created;
 mod model;
 pub mod order;
 mod parse;
@@ -9,15 +10,19 @@ mod reader;
 mod render;
 mod scan;
 mod seal;
-pub mod time;
 #[cfg(test)]
 mod tests;
+pub mod time;
 mod walk;
 mod writer;
 
 pub use canonical::Digest;
-pub use model::{Fields, Place, RecordKind, RecordName, VERSION, column_of_field, derived_id, field_of_column, id_text};
+pub use created::Created;
+pub use model::{
+    Fields, Place, RecordKind, RecordName, VERSION, column_of_field, derived_id, field_of_column, id_text,
+};
 pub(crate) use parse::lone_value;
 pub use reader::{Analysis, Chunk, End, Event, Limits, read, read_with};
 pub use render::Layout;
+pub(crate) use seal::AnalysisForm;
 pub use writer::{RenderedAnalysis, RenderedChunk, Seals, Writer};

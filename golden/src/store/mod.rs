@@ -1,1 +1,14 @@
-//! x
+//! Databases: where they are, how their tables map to the document, and how columns become JSON.
+
+mod codec;
+mod json_text;
+mod location;
+mod mapping;
+mod schema;
+pub mod sqlite;
+
+pub use codec::{Affinity, Codec, TimestampForm, UuidForm};
+pub use json_text::canonical_text;
+pub use location::{Location, Source};
+pub use mapping::{ColumnType, DEFAULT_FILE, EmbeddingPin, Mapping};
+pub use schema::{Column, Findings, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};

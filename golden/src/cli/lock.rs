@@ -1,0 +1,34 @@
+//! Advisory locks that die with their process.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::{Context, Error, Result};
+
+/// A lock on a file, held until it is dropped.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock on `path`, which is created (mode 0600) where it is missing. Fails at once, with
+    /// exit code 4, when another process holds it; `what` says who that would be.
+    pub fn take(path: &Path, what: &str) -> Result<Self> {
+        let cannot_lock = || format!("cannot lock {}", path.display());
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .context(cannot_lock)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::locked(format!("{what} is at work ({})", path.display()))
+                .guidance("wait until it has finished, then try again")),
+            Err(TryLockError::Error(error)) => Err(error).context(cannot_lock),
+        }
+    }
+}

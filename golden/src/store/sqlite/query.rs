@@ -1,0 +1,136 @@
+//! Smaller questions about a dataset: its statuses, its orphans, the texts that want vectors.
+
+use rusqlite::Connection;
+use rusqlite::types::Value as Stored;
+use serde_json::Value;
+
+use super::quote;
+use super::read::{Dataset, locator, order_table};
+use crate::document::RecordKind;
+use crate::store::schema::{Schema, VectorPlace};
+use crate::{Error, Result};
+
+/// Which chunks are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkFilter {
+    /// Every chunk of the selected analyses.
+    All,
+    /// Those without a vector.
+    WithoutVector,
+}
+
+/// The values of the filter column and how many rows have each, most frequent first; empty where the
+/// table is empty or has no such column.
+pub fn statuses(connection: &Connection, schema: &Schema) -> Result<Vec<(String, u64)>> {
+    let Some(column) = &schema.filter_column else { return Ok(Vec::new()) };
+    let sql = format!(
+        "SELECT coalesce({0}, 'NULL'), count(*) FROM {1} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20",
+        quote(column),
+        quote(&schema.analyses.name),
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let rows = statement.query_map([], |row| {
+        let status = match row.get(0)? {
+            Stored::Text(text) => text,
+            Stored::Integer(integer) => integer.to_string(),
+            other => format!("{other:?}"),
+        };
+        Ok((status, row.get(1)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+impl Schema {
+    /// An SQL condition that holds for chunks (aliased `t`) that have a vector; none where the
+    /// database has no place for vectors.
+    pub fn has_vector_condition(&self) -> Result<Option<String>> {
+        let Some(vectors) = &self.vectors else { return Ok(None) };
+        let column = quote(&vectors.name);
+        Ok(Some(match &vectors.place {
+            VectorPlace::ChunkColumn => format!("t.{column} IS NOT NULL"),
+            VectorPlace::Table { name, chunk } => format!(
+                "EXISTS (SELECT 1 FROM main.{0} v WHERE v.{1} = t.{2} AND v.{column} IS NOT NULL)",
+                quote(name),
+                quote(chunk),
+                quote(&self.chunks.id()?.name),
+            ),
+        }))
+    }
+}
+
+impl Dataset<'_> {
+    /// What a person should know before trusting the selection: rows that belong to no analysis.
+    pub fn warnings(&self) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        for table in self.schema.tables() {
+            let Some(parent) = &table.parent else { continue };
+            let sql = format!(
+                "SELECT count(*) FROM main.{0} t WHERE t.{1} IS NULL OR t.{1} NOT IN (SELECT {2} FROM main.{3})",
+                quote(&table.name),
+                quote(parent),
+                quote(&self.schema.analyses.id()?.name),
+                quote(&self.schema.analyses.name),
+            );
+            let orphans: u64 = self.connection.query_row(&sql, [], |row| row.get(0))?;
+            if orphans > 0 {
+                warnings.push(format!("{orphans} rows of `{}` belong to no analysis and stay behind", table.name));
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// How many selected chunks lack a vector; none where the database has no place for vectors.
+    pub fn count_without_vector(&self) -> Result<Option<u64>> {
+        let Some(has_vector) = self.schema.has_vector_condition()? else { return Ok(None) };
+        let sql = format!("SELECT count(*) FROM {} AND NOT ({has_vector})", self.ordered_chunks()?);
+        Ok(Some(self.connection.query_row(&sql, [], |row| row.get(0))?))
+    }
+
+    /// Hands out the id and the text of chunks, in order. Chunks whose text is NULL have none.
+    pub fn chunk_texts(
+        &mut self,
+        filter: ChunkFilter,
+        mut each: impl FnMut(Value, String) -> Result<()>,
+    ) -> Result<()> {
+        let table = &self.schema.chunks;
+        let id = table.id()?;
+        let Some(content) = table.column("content") else {
+            return Err(Error::usage(format!("table `{}` has no column for `content`", table.name))
+                .guidance("name it in golden.toml: [chunks.columns] content = \"…\""));
+        };
+        let condition = match (filter, self.schema.has_vector_condition()?) {
+            (ChunkFilter::All, _) => "1".to_owned(),
+            (ChunkFilter::WithoutVector, Some(has_vector)) => format!("NOT ({has_vector})"),
+            (ChunkFilter::WithoutVector, None) => {
+                return Err(Error::usage("the database has no column for vectors")
+                    .guidance("name it in golden.toml: [vectors] column = \"…\""));
+            }
+        };
+        let sql = format!(
+            "SELECT t.{}, t.{} FROM {} AND ({condition}) ORDER BY o.sequence",
+            quote(&id.name),
+            quote(&content.name),
+            self.ordered_chunks()?,
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let chunk = id.decode(row.get(0)?).unwrap_or_default();
+            match row.get(1)? {
+                Stored::Text(text) => each(chunk, text)?,
+                Stored::Null => {}
+                _ => return Err(Error::data(format!("chunk {chunk}: its content is not text"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn ordered_chunks(&self) -> Result<String> {
+        Ok(format!(
+            "{} o CROSS JOIN main.{} t ON t.{} = o.locator",
+            order_table(RecordKind::Chunk),
+            quote(&self.schema.chunks.name),
+            locator(&self.schema.chunks)?,
+        ))
+    }
+}

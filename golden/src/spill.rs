@@ -126,9 +126,12 @@ impl Sorter {
 /// Sorted entries: an iterator of keys and values.
 pub struct Sorted {
     sources: Vec<Source>,
-    /// The first entry that each source still has: key, source, value.
-    heads: BinaryHeap<Reverse<(Vec<u8>, usize, Vec<u8>)>>,
+    /// The first entry that each source still has.
+    heads: BinaryHeap<Reverse<Head>>,
 }
+
+/// Key, source, value: in this order they compare as the merge needs it.
+type Head = (Vec<u8>, usize, Vec<u8>);
 
 enum Source {
     Run(BufReader<Run>),

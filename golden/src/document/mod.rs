@@ -13,6 +13,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 pub mod time;
+pub mod verify;
 mod walk;
 mod writer;
 

@@ -60,6 +60,9 @@ pub struct Analysis<T = Fields> {
     pub sealed: Option<Value>,
     /// The digest of its fields and chunks.
     pub digest: Digest,
+    /// What its digest would be if every chunk were what its own `sha256` says: differs from `digest`
+    /// only where a chunk is damaged, and tells whether anything beside the chunks is.
+    pub digest_by_claims: Digest,
     /// How many chunks it has; None where `chunks` is missing.
     pub chunks: Option<u64>,
 }
@@ -72,6 +75,8 @@ pub struct End {
     pub checksums: Option<Value>,
     /// The digests of what was read.
     pub seals: Seals,
+    /// What the content digest would be if every analysis were what its own `sha256` says.
+    pub content_by_claims: Digest,
     /// How many analyses there were.
     pub analyses: u64,
     /// How many chunks there were.
@@ -164,7 +169,10 @@ fn has_value(fields: &Fields, name: &str) -> bool {
 #[derive(Default)]
 struct Assembly {
     chunk_digests: Vec<Digest>,
+    /// Of the chunks whose `sha256` is another digest than theirs: the index and what it says.
+    chunk_claims: Vec<(usize, Digest)>,
     content: DigestArray,
+    content_by_claims: DigestArray,
     chunks: u64,
 }
 
@@ -173,23 +181,45 @@ impl Assembly {
         match parsed {
             Parsed::Chunk(chunk) => {
                 self.chunks += 1;
+                if let Some(claim) = claim(&chunk.sealed).filter(|claim| *claim != chunk.digest) {
+                    self.chunk_claims.push((self.chunk_digests.len(), claim));
+                }
                 self.chunk_digests.push(chunk.digest);
                 Ok(Event::Chunk(chunk))
             }
             Parsed::Analysis { place, fields, sealed, form, chunks } => {
                 let digest = form.digest(&self.chunk_digests);
+                let mut digest_by_claims = digest;
+                if !self.chunk_claims.is_empty() {
+                    for (index, claim) in self.chunk_claims.drain(..) {
+                        self.chunk_digests[index] = claim;
+                    }
+                    digest_by_claims = form.digest(&self.chunk_digests);
+                }
                 self.chunk_digests.clear();
                 self.content.push(&digest);
-                Ok(Event::Analysis(Analysis { place, fields, sealed, digest, chunks }))
+                self.content_by_claims.push(&claim(&sealed).unwrap_or(digest));
+                Ok(Event::Analysis(Analysis { place, fields, sealed, digest, digest_by_claims, chunks }))
             }
             Parsed::End { top_level, checksums, analyses } => {
                 let analyses = require_top_level(&top_level, analyses)?;
                 let content = self.content.digest();
-                let seals = Seals { content, document: document_digest(top_level.clone(), &content) };
-                Ok(Event::End(End { top_level, checksums, seals, analyses, chunks: self.chunks }))
+                Ok(Event::End(End {
+                    seals: Seals { content, document: document_digest(top_level.clone(), &content) },
+                    content_by_claims: self.content_by_claims.digest(),
+                    top_level,
+                    checksums,
+                    analyses,
+                    chunks: self.chunks,
+                }))
             }
         }
     }
+}
+
+/// The digest that a record says it has.
+fn claim(sealed: &Option<Value>) -> Option<Digest> {
+    sealed.as_ref().and_then(Value::as_str).and_then(Digest::parse)
 }
 
 /// Fails unless all that a document must have is there; gives the number of analyses.

@@ -238,3 +238,23 @@ fn errors_say_what_and_where() {
     invalid[question] = 0xff;
     assert!(error_of(&invalid).contains("chunk c1 (position 0), line 1, byte"));
 }
+
+/// Flips bits in every byte of a document: either reading or verifying fails, or the JSON value is
+/// what it was.
+#[test]
+fn no_flipped_byte_goes_unnoticed() {
+    for layout in [Layout::Pretty, Layout::Compact] {
+        let (text, _) = write(&small(), layout);
+        let original: Value = serde_json::from_slice(&text).unwrap();
+        for at in 0..text.len() {
+            for mask in [0x01, 0x04, 0x20, 0x51, 0x80] {
+                let mut damaged = text.clone();
+                damaged[at] ^= mask;
+                let is_same = || serde_json::from_slice::<Value>(&damaged).is_ok_and(|value| value == original);
+                let passes = verify::verify(damaged.as_slice(), Limits::default(), verify::Checksums::Optional)
+                    .is_ok_and(|verification| verification.is_ok());
+                assert!(!passes || is_same(), "byte {at} ^ {mask:#x}");
+            }
+        }
+    }
+}

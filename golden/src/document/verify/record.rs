@@ -177,7 +177,11 @@ impl Examined {
             let message = format!(
                 "`{name}` holds {} numbers{}",
                 items.len(),
-                if is_named_so { ": embeddings are made anew at import and do not belong here" } else { ", like an embedding" }
+                if is_named_so {
+                    ": embeddings are made anew at import and do not belong here"
+                } else {
+                    ", like an embedding"
+                }
             );
             if is_named_so {
                 self.push(Check::Embedding, Severity::Error, place, message, Excuse::Warning(RecordKind::Chunk));

@@ -1,0 +1,185 @@
+//! `golden-import --embed CMD` with an embedder of the tests' own (`src/bin/toy-embed.rs`), which also
+//! misbehaves. Budget: 30 s.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use golden_tests::{Sandbox, small_schema};
+
+const MISSING: &str = "SELECT count(*) FROM chunks WHERE embedding IS NULL AND analysis_id IN \
+    (SELECT id FROM analyses WHERE status = 'completed')";
+
+/// Makes sure that `toy-embed` is built; it stands beside the programs, which are on the path.
+const _: &str = env!("CARGO_BIN_EXE_toy-embed");
+
+fn exported() -> Sandbox {
+    let sandbox = Sandbox::small();
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    sandbox.sql("new.db", small_schema());
+    sandbox
+}
+
+/// How many texts the embedder was given since the last call.
+fn embedded(sandbox: &Sandbox) -> usize {
+    let log = sandbox.path("log");
+    let lines = std::fs::read_to_string(&log).unwrap_or_default().lines().count();
+    let _ = std::fs::remove_file(log);
+    lines
+}
+
+#[test]
+fn every_chunk_gets_its_vector_and_a_record_of_what_made_it() {
+    let sandbox = exported();
+    let import = "golden-import --db new.db --replace --embed 'toy-embed --log log' backup.json";
+    sandbox.sh(import).ok().says("toy@000000000001");
+    assert_eq!(embedded(&sandbox), 4);
+    assert_eq!(sandbox.rows("new.db", "SELECT DISTINCT length(embedding) FROM chunks"), [["32"]]);
+    assert_eq!(
+        sandbox.rows("new.db", "SELECT DISTINCT model, dimension FROM golden_vectors"),
+        [["'toy@000000000001'", "8"]]
+    );
+    assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM golden_vectors JOIN chunks ON chunk_id = id"), "4");
+    sandbox.sh("golden-verify --db new.db backup.json").ok();
+
+    sandbox.sh(import).ok();
+    assert_eq!(embedded(&sandbox), 0, "nothing has changed, nothing is embedded");
+    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1");
+    sandbox.sh(import).ok();
+    assert_eq!(embedded(&sandbox), 1, "one text has changed");
+    sandbox.sh("golden-verify --db new.db backup.json").ok();
+}
+
+#[test]
+fn the_vectors_are_little_endian_floats() {
+    let sandbox = exported();
+    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
+    let text = "asyncio is a library to write concurrent code.";
+    let line = format!("{{\"id\": \"x\", \"text\": \"{text}\"}}");
+    sandbox.write("line", line);
+    let answer = sandbox.sh("toy-embed < line").ok().json();
+    let floats =
+        answer["embedding"].as_array().expect("an array").iter().map(|float| float.as_f64().expect("a number") as f32);
+    let bytes: Vec<u8> = floats.flat_map(f32::to_le_bytes).collect();
+    let stored = format!("SELECT embedding FROM chunks WHERE content = '{text}'");
+    assert_eq!(sandbox.value("new.db", &stored), format!("x{bytes:02x?}"));
+}
+
+#[test]
+fn without_an_embedder_the_vectors_of_unchanged_text_stay() {
+    let sandbox = exported();
+    sandbox
+        .sh("golden-import --db app.db --replace backup.json")
+        .exits(2)
+        .one_error()
+        .says("--no-embed")
+        .says("--embed");
+    sandbox.sh("golden-import --db app.db --replace --no-embed backup.json").ok().says("4");
+    sandbox.sql("app.db", "UPDATE chunks SET embedding = zeroblob(32)");
+    sandbox.sql(
+        "app.db",
+        "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1; UPDATE chunks SET section_title = 'x'",
+    );
+    sandbox.sh("golden-import --db app.db --replace --no-embed backup.json").ok().says("1 chunk");
+    assert_eq!(sandbox.value("app.db", MISSING), "1");
+    sandbox.sh("golden-verify --db app.db backup.json").ok().says("1 chunk");
+    assert_eq!(sandbox.sh("golden-export --db app.db --chunks --missing").ok().text().lines().count(), 1);
+}
+
+#[test]
+fn a_column_that_demands_vectors_demands_an_embedder() {
+    let sandbox = exported();
+    sandbox.sql("strict.db", &small_schema().replace("embedding BLOB", "embedding BLOB NOT NULL"));
+    sandbox.sh("golden-import --db strict.db --no-embed backup.json").exits(1).one_error().says("embedding");
+    assert_eq!(sandbox.files(), ["app.db", "backup.json", "new.db", "strict.db"]);
+    sandbox.sh("golden-import --db strict.db --embed toy-embed backup.json").ok();
+}
+
+#[test]
+fn a_vector_that_no_longer_fits_its_text_is_found() {
+    let sandbox = exported();
+    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
+    // The application changes a text and forgets the vector.
+    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1");
+    sandbox.sh("golden-export --db new.db --output changed.json").ok();
+    sandbox.sh("golden-verify --db new.db changed.json").says("another text");
+}
+
+#[test]
+fn whatever_the_embedder_does_wrong_the_target_is_untouched() {
+    for fault in ["dies", "refuses", "nan", "narrow", "swaps-id", "other-model", "garbage"] {
+        for at in [0, 2, 3] {
+            if at == 0 && ["narrow", "other-model"].contains(&fault) {
+                continue;
+            }
+            let sandbox = exported();
+            let before = sandbox.read("app.db");
+            sandbox.sql("app.db", "UPDATE chunks SET content = 'changed'");
+            let changed = sandbox.contents("app.db");
+            let run = sandbox
+                .sh(&format!("golden-import --db app.db --replace --embed 'toy-embed {fault} {at}' backup.json"));
+            assert!([1, 3].contains(&run.code), "{fault} at {at}: {run}");
+            run.one_error();
+            assert_eq!(sandbox.contents("app.db"), changed, "{fault} at {at}");
+            sandbox.sh("golden-import --db app.db --replace --embed toy-embed backup.json").ok();
+            assert_eq!(sandbox.value("app.db", MISSING), "0");
+            assert_ne!(sandbox.read("app.db"), before);
+        }
+    }
+    let sandbox = exported();
+    let run = sandbox.sh("golden-import --db new.db --embed no-such-program backup.json");
+    assert!([2, 3].contains(&run.code), "{run}");
+    run.one_error().says("no-such-program");
+    sandbox.sh("golden-import --db new.db --embed true backup.json").one_error();
+    assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM chunks"), "0");
+}
+
+#[test]
+fn a_failed_embedding_is_resumed() {
+    let sandbox = Sandbox::generated(30);
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    let chunks: usize = sandbox.json("backup.json")["metadata"]["total_chunks"].as_u64().expect("a total") as usize;
+    sandbox.sh("golden-import --db app.db --replace --embed 'toy-embed --log log dies 200' backup.json");
+    let first = embedded(&sandbox);
+    assert!((200..chunks).contains(&first), "{first} of {chunks}");
+    sandbox.sh("golden-import --db app.db --replace --resume --embed 'toy-embed --log log' backup.json").ok();
+    let second = embedded(&sandbox);
+    // Committed every 50 vectors, so no more than those in hand are made twice.
+    assert!(second <= chunks - 150, "{second} of {chunks} after {first}");
+    assert_eq!(sandbox.value("app.db", MISSING), "0");
+    sandbox.sh("golden-verify --db app.db backup.json").ok();
+}
+
+#[test]
+fn an_embedder_that_stops_responding_can_be_interrupted() {
+    let sandbox = exported();
+    let before = sandbox.contents("new.db");
+    let mut command = sandbox.command("golden-import");
+    let mut path = golden_tests::programs().as_os_str().to_owned();
+    path.push(":/usr/bin:/bin");
+    command.env("PATH", path).args(["--db", "new.db", "--embed", "toy-embed hangs 2", "backup.json"]);
+    let mut import = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    thread::sleep(Duration::from_secs(1));
+    assert!(import.try_wait().expect("a state").is_none(), "it waits for the vector");
+    // The target is not locked meanwhile.
+    sandbox.sql("new.db", "CREATE TABLE still_writable (a); DROP TABLE still_writable");
+    import.kill().expect("a kill");
+    import.wait().expect("it ends");
+    assert_eq!(sandbox.contents("new.db"), before);
+    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
+}
+
+#[test]
+fn a_pinned_model_is_held_to() {
+    let sandbox = exported();
+    sandbox.write("golden.toml", "[embedding]\nmodel = \"another@000000000002\"\n");
+    sandbox
+        .sh("golden-import --db new.db --embed toy-embed backup.json")
+        .exits(1)
+        .one_error()
+        .says("another@000000000002");
+    sandbox.write("golden.toml", "[embedding]\nmodel = \"toy@000000000001\"\ndimension = 16\n");
+    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").exits(1).one_error().says("16");
+    sandbox.write("golden.toml", "[embedding]\nmodel = \"toy@000000000001\"\ndimension = 8\n");
+    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
+}

@@ -73,15 +73,17 @@ impl Complaint {
             let child = place.child.as_ref().map(|(kind, name)| (*kind, name.position));
             place.analysis.position == span.analysis && child == Some((RecordKind::Chunk, span.chunk))
         };
-        let in_message = || {
-            let (analysis, rest) = self.message.split_once(", chunk ")?;
-            let chunk = rest.split(':').next()?;
-            let at = |text: &str, position: u64| {
-                text.contains(&format!("(position {position})")) || text.ends_with(&format!("at position {position}"))
-            };
-            Some(at(analysis, span.analysis) && at(chunk, span.chunk))
+        // The id may be what was damaged, so the position counts.
+        let at = |text: &str, position: u64| {
+            let (_, rest) = text.split_once(&format!("position {position}"))?;
+            (!rest.starts_with(|next: char| next.is_ascii_digit())).then_some(())
         };
-        self.places.iter().any(is_it) || in_message().unwrap_or(false)
+        let in_message = || {
+            let (analysis, chunk) = self.message.split_once(", chunk ")?;
+            at(analysis, span.analysis)?;
+            at(chunk, span.chunk)
+        };
+        self.places.iter().any(is_it) || in_message().is_some()
     }
 }
 

@@ -1,1 +1,37 @@
-fn main() {}
+//! `golden-verify`: proves that a document is whole, passes it on, or seals it anew.
+
+mod check;
+mod cli;
+mod normal;
+mod report;
+mod seal;
+mod tee;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use golden::cli::{Reporter, Stream, finish, generate};
+use golden::{Error, Result};
+
+use crate::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let stdout_is_data = cli.tee || cli.seal && cli.output == Path::new("-");
+    let reporter = Reporter::new(&cli.report, if stdout_is_data { Stream::Stderr } else { Stream::Stdout });
+    finish("golden-verify", &reporter, run(&cli, &reporter))
+}
+
+fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
+    if let Some(what) = cli.generate {
+        generate(Cli::command(), what)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match cli.files.as_slice() {
+        [file] if cli.tee => tee::run(cli, file, reporter),
+        [file] if cli.seal => seal::run(cli, file, reporter),
+        _ if cli.tee || cli.seal => Err(Error::usage("--tee and --seal take one document at a time")),
+        files => check::run(cli, files, reporter),
+    }
+}

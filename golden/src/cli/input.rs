@@ -13,7 +13,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// An opened input and the name to use for it in messages.
 pub struct Input {
-    /// The plain bytes, decompressed where they were gzip.
+    /// The bytes.
     pub reader: Box<dyn Read + Send>,
     /// The path, or `standard input`.
     pub name: String,
@@ -21,7 +21,14 @@ pub struct Input {
 
 /// Opens a file, or standard input for `-`.
 pub fn open_input(path: &Path) -> Result<Input> {
-    let (raw, name): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
+    let raw = open_raw(path)?;
+    let reader = decompressed(raw.reader).context(|| format!("cannot read {}", raw.name))?;
+    Ok(Input { reader, name: raw.name })
+}
+
+/// Opens a file, or standard input for `-`, and leaves the bytes as they are.
+pub fn open_raw(path: &Path) -> Result<Input> {
+    let (reader, name): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
         (Box::new(io::stdin()), "standard input".to_owned())
     } else {
         let name = path.display().to_string();
@@ -31,7 +38,6 @@ pub fn open_input(path: &Path) -> Result<Input> {
         }
         (Box::new(file), name)
     };
-    let reader = decompressed(raw).context(|| format!("cannot read {name}"))?;
     Ok(Input { reader, name })
 }
 

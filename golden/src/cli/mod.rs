@@ -10,7 +10,7 @@ mod report;
 
 pub use database::DatabaseArgs;
 pub use generate::{Generate, generate};
-pub use input::{Input, open_input};
+pub use input::{Input, decompressed, open_input, open_raw};
 pub use lock::Lock;
 pub use output::{Existing, Output};
 pub use progress::Progress;

@@ -30,13 +30,6 @@ impl Digest {
         Self::of(&bytes)
     }
 
-    /// The digest of an object's canonical form.
-    pub fn of_members(members: &Map<String, Value>) -> Self {
-        let mut bytes = Vec::new();
-        write_members(members, &mut bytes);
-        Self::of(&bytes)
-    }
-
     /// Reads 64 lower-case hex digits, and nothing else.
     pub fn parse(hex: &str) -> Option<Self> {
         let digits = hex.as_bytes();
@@ -177,23 +170,41 @@ pub fn write_number(number: &Number, out: &mut Vec<u8>) {
 /// Appends a string with its quotes; only what must be escaped is.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut plain_from = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, escaped) = rest.split_at(plain_length(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = escaped.split_first() else { break };
+        rest = after;
         let escape = ESCAPES[usize::from(byte)];
-        if escape == 0 {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain_from..index]);
-        plain_from = index + 1;
         out.push(b'\\');
         out.push(escape);
         if escape == b'u' {
             out.extend_from_slice(format!("{byte:04x}").as_bytes());
         }
     }
-    out.extend_from_slice(&bytes[plain_from..]);
     out.push(b'"');
+}
+
+/// How many bytes at the start need no escape.
+fn plain_length(bytes: &[u8]) -> usize {
+    // Eight bytes at a time. A byte's high bit is set in `found` if it needs an escape, and perhaps in
+    // bytes after such a one, which does not matter: only the first counts.
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH_BITS: u64 = ONES << 7;
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let below = |limit: u64, word: u64| word.wrapping_sub(ONES * limit) & !word;
+        let found =
+            below(0x20, word) | below(1, word ^ ONES * u64::from(b'"')) | below(1, word ^ ONES * u64::from(b'\\'));
+        if found & HIGH_BITS != 0 {
+            return index * 8 + (found & HIGH_BITS).trailing_zeros() as usize / 8;
+        }
+    }
+    let start = words.len() * 8;
+    let rest = bytes[start..].iter().position(|&byte| ESCAPES[usize::from(byte)] != 0);
+    start + rest.unwrap_or(bytes.len() - start)
 }
 
 /// For each byte what follows the backslash when it is escaped, zero when it is not.

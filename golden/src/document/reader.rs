@@ -5,11 +5,12 @@ use std::io::Read;
 
 use serde_json::Value;
 
-use super::canonical::{Digest, DigestArray};
+use super::canonical::{Digest, DigestArray, write_members};
 use super::model::{Fields, Place, RecordKind, id_text};
 use super::parse;
+use super::scan::Position;
 use super::seal::AnalysisForm;
-use super::walk::{Batch, Piece, Walker, error_at, not_golden};
+use super::walk::{Batch, Members, Piece, Walker, error_at, not_golden};
 use super::writer::{Seals, document_digest};
 use crate::parallel::ordered_map;
 use crate::{Error, Result};
@@ -119,8 +120,14 @@ enum Parsed<T> {
 /// Parses pieces up to the first that is faulty.
 fn parse_batch<T>(batch: Batch, work: &impl Fn(RecordKind, &Place, Fields) -> T) -> (Vec<Parsed<T>>, Result<()>) {
     let mut parsed = Vec::with_capacity(batch.pieces.len());
-    for piece in &batch.pieces {
-        match parse_piece(&batch, piece, work) {
+    let mut canonical = Vec::new();
+    for piece in batch.pieces {
+        let piece = match piece {
+            Piece::Chunk { place, text, at } => parse_chunk(place, &batch.text[text], at, &mut canonical, work),
+            Piece::Analysis { place, members, chunks } => parse_analysis(place, &members, chunks, work),
+            Piece::End { members, analyses } => parse_end(&members, analyses),
+        };
+        match piece {
             Ok(piece) => parsed.push(piece),
             Err(error) => return (parsed, Err(error)),
         }
@@ -128,37 +135,47 @@ fn parse_batch<T>(batch: Batch, work: &impl Fn(RecordKind, &Place, Fields) -> T)
     (parsed, Ok(()))
 }
 
-fn parse_piece<T>(batch: &Batch, piece: &Piece, work: &impl Fn(RecordKind, &Place, Fields) -> T) -> Result<Parsed<T>> {
-    match piece {
-        Piece::Chunk { place, text, at } => {
-            let mut place = place.clone();
-            let mut fields = Fields::new();
-            let parsed = parse::object(batch.text(text), *at, &mut fields);
-            if let Some((_, name)) = &mut place.child {
-                name.id = fields.get("id").and_then(id_text);
-            }
-            parsed.map_err(|fault| error_at(Some(&place), fault.at, fault.message))?;
-            let sealed = fields.remove("sha256");
-            let digest = Digest::of_members(&fields);
-            let fields = work(RecordKind::Chunk, &place, fields);
-            Ok(Parsed::Chunk(Chunk { place, fields, sealed, digest }))
-        }
-        Piece::Analysis { place, members, chunks } => {
-            let mut fields = members.parse().map_err(|fault| error_at(Some(place), fault.at, fault.message))?;
-            if has_value(&fields, "artifact") && has_value(&fields, "artifacts") {
-                return Err(Error::data(format!("{place}: it has both `artifact` and `artifacts`")));
-            }
-            let sealed = fields.remove("sha256");
-            let form = AnalysisForm::new(&fields);
-            let fields = work(RecordKind::Analysis, place, fields);
-            Ok(Parsed::Analysis { place: place.clone(), fields, sealed, form, chunks: *chunks })
-        }
-        Piece::End { members, analyses } => {
-            let mut top_level = members.parse().map_err(|fault| error_at(None, fault.at, fault.message))?;
-            let checksums = top_level.remove("checksums");
-            Ok(Parsed::End { top_level, checksums, analyses: *analyses })
-        }
+fn parse_chunk<T>(
+    mut place: Place,
+    text: &[u8],
+    at: Position,
+    canonical: &mut Vec<u8>,
+    work: &impl Fn(RecordKind, &Place, Fields) -> T,
+) -> Result<Parsed<T>> {
+    let mut fields = Fields::new();
+    let parsed = parse::object(text, at, &mut fields);
+    if let Some((_, name)) = &mut place.child {
+        name.id = fields.get("id").and_then(id_text);
     }
+    parsed.map_err(|fault| error_at(Some(&place), fault.at, fault.message))?;
+    let sealed = fields.remove("sha256");
+    canonical.clear();
+    write_members(&fields, canonical);
+    let digest = Digest::of(canonical);
+    let fields = work(RecordKind::Chunk, &place, fields);
+    Ok(Parsed::Chunk(Chunk { place, fields, sealed, digest }))
+}
+
+fn parse_analysis<T>(
+    place: Place,
+    members: &Members,
+    chunks: Option<u64>,
+    work: &impl Fn(RecordKind, &Place, Fields) -> T,
+) -> Result<Parsed<T>> {
+    let mut fields = members.parse().map_err(|fault| error_at(Some(&place), fault.at, fault.message))?;
+    if has_value(&fields, "artifact") && has_value(&fields, "artifacts") {
+        return Err(Error::data(format!("{place}: it has both `artifact` and `artifacts`")));
+    }
+    let sealed = fields.remove("sha256");
+    let form = AnalysisForm::new(&fields);
+    let fields = work(RecordKind::Analysis, &place, fields);
+    Ok(Parsed::Analysis { place, fields, sealed, form, chunks })
+}
+
+fn parse_end<T>(members: &Members, analyses: Option<u64>) -> Result<Parsed<T>> {
+    let mut top_level = members.parse().map_err(|fault| error_at(None, fault.at, fault.message))?;
+    let checksums = top_level.remove("checksums");
+    Ok(Parsed::End { top_level, checksums, analyses })
 }
 
 fn has_value(fields: &Fields, name: &str) -> bool {

@@ -251,7 +251,7 @@ fn no_flipped_byte_goes_unnoticed() {
                 let mut damaged = text.clone();
                 damaged[at] ^= mask;
                 let is_same = || serde_json::from_slice::<Value>(&damaged).is_ok_and(|value| value == original);
-                let passes = verify::verify(damaged.as_slice(), Limits::default(), verify::Checksums::Optional)
+                let passes = verify::verify(damaged.as_slice(), Limits::default(), verify::Checksums::Optional, |_| ())
                     .is_ok_and(|verification| verification.is_ok());
                 assert!(!passes || is_same(), "byte {at} ^ {mask:#x}");
             }

@@ -19,17 +19,10 @@ const BATCH_SIZE: usize = 256 << 10;
 #[derive(Default)]
 pub(super) struct Batch {
     /// The chunks' text, one after the other.
-    text: Vec<u8>,
+    pub text: Vec<u8>,
     /// How many bytes stand elsewhere, in the pieces themselves.
     members_len: usize,
     pub pieces: Vec<Piece>,
-}
-
-impl Batch {
-    /// A chunk's text.
-    pub fn text(&self, range: &Range<usize>) -> &[u8] {
-        &self.text[range.clone()]
-    }
 }
 
 /// A part of the document that is parsed at once.
@@ -306,7 +299,7 @@ impl<'a, R: Read> Walker<'a, R> {
         if let Some(Piece::Chunk { text, at, .. }) = self.batch.pieces.last() {
             let mut fields = Fields::new();
             // The chunk's own faults are reported by whoever parses it.
-            let _ = parse::object(self.batch.text(text), *at, &mut fields);
+            let _ = parse::object(&self.batch.text[text.clone()], *at, &mut fields);
             self.name_chunk(&fields);
         }
         let found =

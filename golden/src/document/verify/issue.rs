@@ -18,7 +18,7 @@ pub enum Check {
     Required,
     /// A documented field's type.
     Type,
-    /// A total in `metadata` against what is there.
+    /// The totals in `metadata` against what is there.
     Count,
     /// Digests are there completely or not at all, and well-formed.
     Seal,
@@ -42,6 +42,17 @@ pub enum Check {
     RepeatedUrl,
     /// Nothing to search: an analysis without chunks, a chunk without text.
     Empty,
+}
+
+impl Check {
+    /// Whether it looks at totals and digests: those a deliberate edit leaves behind wrong, and sealing
+    /// makes anew.
+    pub fn is_of_seals(self) -> bool {
+        matches!(
+            self,
+            Self::Count | Self::Seal | Self::RecordDigest | Self::ContentDigest | Self::DocumentDigest | Self::Unsealed
+        )
+    }
 }
 
 impl fmt::Display for Check {

@@ -20,7 +20,7 @@ use self::unique::Fingerprints;
 use super::canonical::Digest;
 use super::reader::{Analysis, Chunk, End, Event, Limits, read_with};
 use super::{Fields, Place, RecordKind, Seals};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Whether a document must carry digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -72,16 +72,24 @@ impl Verification {
     }
 }
 
-/// Reads a document and verifies it.
-pub fn verify(input: impl Read + Send, limits: Limits, checksums: Checksums) -> Result<Verification> {
+/// Reads a document and verifies it; `progress` hears of every analysis.
+pub fn verify(
+    input: impl Read + Send,
+    limits: Limits,
+    checksums: Checksums,
+    mut progress: impl FnMut(u64),
+) -> Result<Verification> {
     let mut verifier = Verifier::new(checksums);
     let mut verification = None;
     let examine = |kind, place: &Place, fields: Fields| examine(kind, place, &fields);
     read_with(input, limits, examine, |event| {
+        if matches!(event, Event::Analysis(_)) {
+            progress(1);
+        }
         verification = verifier.observe(&event)?;
         Ok(())
     })?;
-    verification.ok_or_else(|| crate::Error::data("the document has no end"))
+    verification.ok_or_else(|| Error::data("the document has no end"))
 }
 
 /// Takes what a reader comes across, and says at the end what is wrong with it.
@@ -248,9 +256,9 @@ impl Verifier {
                 }
                 Some(other) => {
                     let message = format!("`metadata.{name}` is {}, not a count", excerpt(other));
-                    self.issues.error(Check::Type, None, message);
+                    self.issues.error(Check::Count, None, message);
                 }
-                None => self.issues.error(Check::Required, None, format!("`metadata.{name}` is missing")),
+                None => self.issues.error(Check::Count, None, format!("`metadata.{name}` is missing")),
             }
         }
     }

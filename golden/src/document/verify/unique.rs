@@ -1,6 +1,7 @@
 //! Ids and URLs that occur more than once, among any number of records in bounded memory.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::io;
 
 use super::record::Fingerprint;
 use crate::Result;
@@ -27,7 +28,7 @@ impl Fingerprints {
     }
 
     pub fn add(&mut self, fingerprint: &Fingerprint, place: &Place) -> Result<()> {
-        self.sorter.push(fingerprint, &encode(place))
+        self.sorter.push(fingerprint, &encode(place)?)
     }
 
     /// Hands out every repetition.
@@ -37,7 +38,7 @@ impl Fingerprints {
             let (fingerprint, place) = entry?;
             match &first {
                 Some((same, first)) if *same == fingerprint => {
-                    found(Repetition { first: decode(first), again: decode(&place) });
+                    found(Repetition { first: decode(first)?, again: decode(&place)? });
                 }
                 _ => first = Some((fingerprint, place)),
             }
@@ -46,20 +47,25 @@ impl Fingerprints {
     }
 }
 
-/// A place as JSON text, for the way to disk and back.
-fn encode(place: &Place) -> Vec<u8> {
-    let name = |name: &RecordName| json!([name.position, name.id]);
-    let child = place.child.as_ref().map(|(kind, child)| json!([kind.singular(), name(child)]));
-    json!([name(&place.analysis), child]).to_string().into_bytes()
+/// A place on its way to disk and back: position and id of the analysis, then of the child.
+type Encoded<'a> = (u64, Option<Cow<'a, str>>, Option<(&'a str, u64, Option<Cow<'a, str>>)>);
+
+fn encode(place: &Place) -> Result<Vec<u8>> {
+    let child = place.child.as_ref().map(|(kind, child)| (kind.singular(), child.position, id_of(child)));
+    let encoded: Encoded<'_> = (place.analysis.position, id_of(&place.analysis), child);
+    Ok(serde_json::to_vec(&encoded).map_err(io::Error::from)?)
 }
 
-/// The place that [`encode`] wrote.
-fn decode(text: &[u8]) -> Place {
-    let place: Value = serde_json::from_slice(text).unwrap_or_default();
-    let name = |name: &Value| RecordName {
-        position: name[0].as_u64().unwrap_or_default(),
-        id: name[1].as_str().map(str::to_owned),
-    };
-    let kind = RecordKind::ALL.into_iter().find(|kind| place[1][0] == kind.singular());
-    Place { analysis: name(&place[0]), child: kind.map(|kind| (kind, name(&place[1][1]))) }
+fn id_of(name: &RecordName) -> Option<Cow<'_, str>> {
+    name.id.as_deref().map(Cow::Borrowed)
+}
+
+fn decode(text: &[u8]) -> Result<Place> {
+    let (position, id, child): Encoded<'_> = serde_json::from_slice(text).map_err(io::Error::from)?;
+    let name = |position, id: Option<Cow<'_, str>>| RecordName { position, id: id.map(Cow::into_owned) };
+    let child = child.and_then(|(kind, position, id)| {
+        let kind = RecordKind::ALL.into_iter().find(|other| other.singular() == kind)?;
+        Some((kind, name(position, id)))
+    });
+    Ok(Place { analysis: name(position, id), child })
 }

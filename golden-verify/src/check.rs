@@ -1,0 +1,33 @@
+//! Verifying one document after the other.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use golden::Result;
+use golden::cli::{Progress, Reporter, open_input};
+use golden::document::Limits;
+use golden::document::verify::{self, Checksums, Verification};
+
+use crate::cli::Cli;
+use crate::report::{Outcome, Report};
+
+pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode> {
+    let outcomes = files.iter().map(|file| check(cli, file, reporter));
+    Report::new(outcomes.collect()).print(reporter)
+}
+
+fn check(cli: &Cli, file: &Path, reporter: &Reporter) -> Outcome {
+    match open_input(file) {
+        Ok(input) => Outcome { result: verify(cli, input.reader, reporter), name: input.name },
+        Err(error) => Outcome { name: file.display().to_string(), result: Err(error) },
+    }
+}
+
+/// Reads and verifies a document.
+pub fn verify(cli: &Cli, input: impl Read + Send, reporter: &Reporter) -> Result<Verification> {
+    let checksums = if cli.require_checksums { Checksums::Required } else { Checksums::Optional };
+    let limits = Limits { max_record: cli.max_record };
+    let progress = Progress::start(reporter, "verifying", "analyses", None);
+    verify::verify(input, limits, checksums, |units| progress.advance(units))
+}

@@ -1,0 +1,83 @@
+//! The command line of golden-verify.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use golden::cli::{Generate, ReportArgs};
+
+/// Prove that a golden document is whole and unaltered
+///
+/// Checks structure, counts, dates, ids and every digest, and names the place of each damage: the
+/// analysis, the chunk, its id. A document without digests is verified by structure and counts, and
+/// the report says so. Reads any document once, in bounded memory.
+#[derive(Parser, Debug)]
+#[command(name = "golden-verify", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Documents to verify, plain or gzip; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub files: Vec<PathBuf>,
+
+    /// Compare the document with this database as well: what is missing, extra or changed
+    #[arg(long, value_name = "DATABASE", conflicts_with_all = ["tee", "seal"])]
+    pub db: Option<String>,
+
+    /// Mapping of tables and columns [default: ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE", env = "GOLDEN_SCHEMA", requires = "db")]
+    pub schema: Option<PathBuf>,
+
+    /// Fail if the document carries no digests
+    #[arg(long, conflicts_with = "seal")]
+    pub require_checksums: bool,
+
+    /// Pass the document through to standard output, its end only once it is verified
+    #[arg(long, conflicts_with = "seal")]
+    pub tee: bool,
+
+    /// Write the document in normal form with new digests, after a deliberate edit
+    #[arg(long)]
+    pub seal: bool,
+
+    /// With --seal: write to FILE, which appears when it is complete; .gz compresses
+    #[arg(long, short, value_name = "FILE", default_value = "-", requires = "seal")]
+    pub output: PathBuf,
+
+    /// With --seal: replace FILE even if it is no golden document
+    #[arg(long, requires = "seal")]
+    pub force: bool,
+
+    /// With --seal: indent by two spaces (the default)
+    #[arg(long, requires = "seal", conflicts_with = "compact")]
+    pub pretty: bool,
+
+    /// With --seal: write no white space
+    #[arg(long, requires = "seal")]
+    pub compact: bool,
+
+    /// With --seal: compress with gzip
+    #[arg(long, requires = "seal")]
+    pub gzip: bool,
+
+    /// With --seal: the document's date, RFC 3339 [default: the one it has]
+    #[arg(long, value_name = "TIME", requires = "seal")]
+    pub created_at: Option<String>,
+
+    /// The largest record, in bytes of the document
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub max_record: usize,
+
+    #[command(flatten)]
+    pub report: ReportArgs,
+
+    /// Print the man page or shell completions
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub generate: Option<Generate>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  golden-verify golden.json
+  golden-verify --db data/app.db golden.json.gz
+  golden-export | golden-verify --tee --require-checksums | gzip > golden.json.gz
+  golden-verify --seal --output golden.json edited.json
+
+Exit status: 0 done (warnings allowed), 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";

@@ -1,0 +1,216 @@
+//! `--seal`: the document in normal form, with digests.
+//!
+//! What comes last in a document may say how to read what came first (`metadata.columns`), and an
+//! analysis's `id` may follow its chunks. So the records are set down as they are, and put into form
+//! and order when all is known. Nothing is written before the document has been found well-formed.
+
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use golden::cli::{Existing, Output, Progress, Reporter, open_input};
+use golden::document::verify::{Checksums, Examined, Issue, Severity, Verification, Verifier, examine};
+use golden::document::{
+    Created, Event, Fields, Layout, Limits, RenderedAnalysis, RenderedChunk, Seals, Writer, canonical, id_text,
+    read_with, time,
+};
+use golden::spill::Sorter;
+use golden::{Context, Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::Cli;
+use crate::normal::{Columns, analysis_key, chunk_key};
+
+/// How much memory each of the sorters may take.
+const MEMORY: usize = 6 << 20;
+
+pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
+    let input = open_input(file)?;
+    let created_at = cli.created_at.as_deref().map(|given| Created::new(Some(given))).transpose()?;
+    let progress = Progress::start(reporter, "reading", "analyses", None);
+    let limits = Limits { max_record: cli.max_record };
+    let staged = Staged::read(input.reader, limits, &progress).context(|| &input.name)?;
+    drop(progress);
+    staged.refuse_faults().context(|| &input.name)?;
+    let mut top_level = staged.top_level.clone();
+    set_totals(&mut top_level, &staged.verification);
+    set_date(&mut top_level, created_at);
+
+    let layout = if cli.compact { Layout::Compact } else { Layout::Pretty };
+    let existing = if cli.force { Existing::Replace } else { Existing::ReplaceOurs };
+    let output = Output::create(&cli.output, cli.gzip, existing)?;
+    let counts = staged.verification.counts;
+    let (output, seals) = staged.write(Writer::new(output, layout, top_level)?, layout)?;
+    output.finish()?;
+    let report = Report {
+        output: cli.output.display().to_string(),
+        analyses: counts.analyses,
+        chunks: counts.chunks,
+        artifacts: counts.artifacts,
+        content_sha256: seals.content.to_string(),
+        document_sha256: seals.document.to_string(),
+    };
+    reporter.report(&report, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A document that was read, its records set down in the document's order.
+struct Staged {
+    /// By position.
+    analyses: Sorter,
+    /// By the analysis's position and their own.
+    chunks: Sorter,
+    top_level: Fields,
+    verification: Verification,
+}
+
+impl Staged {
+    fn read(input: impl std::io::Read + Send, limits: Limits, progress: &Progress) -> Result<Self> {
+        let mut verifier = Verifier::new(Checksums::Optional);
+        let [mut analyses, mut chunks] = [Sorter::new(MEMORY), Sorter::new(MEMORY)];
+        let mut end = None;
+        let work = |kind, place: &_, fields: Fields| {
+            let examined = examine(kind, place, &fields);
+            let mut text = Vec::new();
+            canonical::write_members(&fields, &mut text);
+            Record { examined, text }
+        };
+        read_with(input, limits, work, |event| {
+            let verification = verifier.observe(&event)?;
+            match event {
+                Event::Chunk(chunk) => {
+                    let position = chunk.place.child.map_or(0, |(_, name)| name.position);
+                    let key = [chunk.place.analysis.position.to_be_bytes(), position.to_be_bytes()].concat();
+                    chunks.push(&key, &chunk.fields.text)
+                }
+                Event::Analysis(analysis) => {
+                    progress.advance(1);
+                    analyses.push(&analysis.place.analysis.position.to_be_bytes(), &analysis.fields.text)
+                }
+                Event::End(last) => {
+                    end = verification.map(|verification| (last.top_level, verification));
+                    Ok(())
+                }
+            }
+        })?;
+        let (top_level, verification) = end.ok_or_else(|| Error::data("the document has no end"))?;
+        Ok(Self { analyses, chunks, top_level, verification })
+    }
+
+    /// Fails if anything but totals and digests is wrong: those are made anew, but a fault of the
+    /// records would be sealed in.
+    fn refuse_faults(&self) -> Result<()> {
+        let is_fault = |issue: &&Issue| issue.severity == Severity::Error && !issue.check.is_of_seals();
+        let faults: Vec<_> = self.verification.issues.iter().filter(is_fault).map(Issue::to_string).collect();
+        match faults.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Error::data(one)),
+            [first, rest @ ..] => Err(Error::data(format!("{first}; and {} more errors", rest.len()))
+                .guidance("golden-verify without --seal lists them all")),
+        }
+    }
+
+    /// Writes the records in normal form and order.
+    fn write<W: std::io::Write>(self, mut writer: Writer<W>, layout: Layout) -> Result<(W, Seals)> {
+        let columns = Columns::of(&self.top_level);
+        let mut in_order = Sorter::new(MEMORY);
+        let mut chunks = self.chunks.finish()?.peekable();
+        for entry in self.analyses.finish()? {
+            let (position, text) = entry?;
+            let mut analysis = fields(&text)?;
+            columns.analysis(&mut analysis);
+            let id = analysis.get("id").and_then(id_text).unwrap_or_default();
+            // An id occurs once, so the key is the analysis's own, and its chunks' keys begin with it.
+            let key = analysis_key(&analysis);
+            in_order.push(&key, &compact(&analysis))?;
+            let is_of_this = |entry: &Result<(Vec<u8>, Vec<u8>)>| match entry {
+                Ok((key, _)) => key.starts_with(&position),
+                Err(_) => true,
+            };
+            for chunk_position in 0.. {
+                let Some(entry) = chunks.next_if(is_of_this) else { break };
+                let mut chunk = fields(&entry?.1)?;
+                columns.chunk(&id, chunk_position, &mut chunk);
+                in_order.push(&[key.as_slice(), &[CHUNK], &chunk_key(&chunk)].concat(), &compact(&chunk))?;
+            }
+        }
+        let mut analysis_key = Vec::new();
+        for entry in in_order.finish()? {
+            let (key, text) = entry?;
+            let record = fields(&text)?;
+            let is_chunk = !analysis_key.is_empty() && key.len() > analysis_key.len() && key.starts_with(&analysis_key);
+            if is_chunk {
+                writer.chunk(&RenderedChunk::new(&record, layout))?;
+            } else if key == analysis_key {
+                let id = record.get("id").and_then(id_text).unwrap_or_default();
+                return Err(Error::data(format!("two analyses have the id {id}, spelt differently")));
+            } else {
+                writer.analysis(RenderedAnalysis::new(&record, layout))?;
+                analysis_key = key;
+            }
+        }
+        writer.finish()
+    }
+}
+
+/// Stands between an analysis's key and a chunk's.
+const CHUNK: u8 = 1;
+
+struct Record {
+    examined: Examined,
+    text: Vec<u8>,
+}
+
+impl AsRef<Examined> for Record {
+    fn as_ref(&self) -> &Examined {
+        &self.examined
+    }
+}
+
+fn compact(fields: &Fields) -> Vec<u8> {
+    let mut text = Vec::new();
+    canonical::write_members(fields, &mut text);
+    text
+}
+
+/// The fields that [`compact`] wrote.
+fn fields(text: &[u8]) -> Result<Fields> {
+    serde_json::from_slice(text).map_err(|error| Error::environment(format!("a temporary file is damaged: {error}")))
+}
+
+fn set_totals(top_level: &mut Fields, verification: &Verification) {
+    let counts = verification.counts;
+    if let Some(Value::Object(metadata)) = top_level.get_mut("metadata") {
+        metadata.insert("total_analyses".to_owned(), Value::from(counts.analyses));
+        metadata.insert("total_chunks".to_owned(), Value::from(counts.chunks));
+        metadata.insert("total_artifacts".to_owned(), Value::from(counts.artifacts));
+    }
+}
+
+fn set_date(top_level: &mut Fields, given: Option<Created>) {
+    let Some(Value::String(created_at)) = top_level.get_mut("created_at") else { return };
+    match given {
+        Some(given) => *created_at = given.to_string(),
+        None => *created_at = time::normal_form(created_at).unwrap_or_else(|| created_at.clone()),
+    }
+}
+
+/// What was sealed.
+#[derive(Serialize)]
+struct Report {
+    output: String,
+    analyses: u64,
+    chunks: u64,
+    artifacts: u64,
+    content_sha256: String,
+    document_sha256: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { analyses, chunks, artifacts, content_sha256, .. } = self;
+        writeln!(f, "sealed {analyses} analyses, {chunks} chunks, {artifacts} artifacts")?;
+        writeln!(f, "content sha256 {content_sha256}")
+    }
+}

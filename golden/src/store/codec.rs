@@ -3,14 +3,17 @@
 //! [`Codec::decode`] promises that [`Codec::encode`] of its result is the stored value (for JSON
 //! columns: an equal JSON value). Where the codec's own form would not give the stored value back, the
 //! value travels raw, by its storage class, and where even that would be taken for something else,
-//! tagged: `{"$text": …}`, `{"$base64": …}`, `{"$float": …}` or `{"$json": …}`.
+//! tagged. [`Codec::encode`] promises in turn that what it returns decodes to what it was given, or it
+//! refuses. The tests hold both against SQLite itself.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use rusqlite::types::Value as Stored;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
-use super::json_text::{self, canonical_text};
+pub use super::affinity::Affinity;
+use super::affinity::{looks_numeric, whole};
+use super::json_text::{self, brief, canonical_text};
 use super::mapping::ColumnType;
+use super::tag::{self, Tagged};
 use crate::document::{canonical, time};
 use crate::{Error, Result};
 
@@ -80,75 +83,6 @@ impl TimestampForm {
     }
 }
 
-/// What SQLite does to a value on its way into a column (<https://sqlite.org/datatype3.html>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Affinity {
-    /// Numbers become text.
-    Text,
-    /// Text that looks like a number becomes one, whole doubles become integers.
-    Numeric,
-    /// As numeric, but integers become doubles.
-    Real,
-    /// Nothing is changed.
-    None,
-}
-
-impl Affinity {
-    /// The affinity of a declared type.
-    pub fn of_declared(declared: &str) -> Self {
-        let declared = declared.to_ascii_uppercase();
-        let has = |part: &str| declared.contains(part);
-        if has("INT") {
-            Self::Numeric
-        } else if has("CHAR") || has("CLOB") || has("TEXT") {
-            Self::Text
-        } else if has("BLOB") || declared.is_empty() {
-            Self::None
-        } else if has("REAL") || has("FLOA") || has("DOUB") {
-            Self::Real
-        } else {
-            Self::Numeric
-        }
-    }
-
-    /// The value as the column will hold it.
-    fn settle(self, value: Stored) -> Stored {
-        match (self, value) {
-            (Self::Numeric | Self::Real, Stored::Text(text)) => match looks_numeric(&text) {
-                Some(number) => self.settle(number),
-                None => Stored::Text(text),
-            },
-            (Self::Real, Stored::Integer(integer)) => Stored::Real(integer as f64),
-            (Self::Real, Stored::Real(double)) => Stored::Real(double + 0.0),
-            (Self::Numeric, Stored::Real(double)) => match whole(double) {
-                Some(integer) => Stored::Integer(integer),
-                None => Stored::Real(double),
-            },
-            (Self::Text, Stored::Integer(integer)) => Stored::Text(integer.to_string()),
-            (_, value) => value,
-        }
-    }
-}
-
-/// The integer a double is, where it is one.
-fn whole(double: f64) -> Option<i64> {
-    let integer = double as i64;
-    (integer as f64 == double && integer > i64::MIN && integer < i64::MAX).then_some(integer)
-}
-
-/// The number SQLite takes a text for, in a column of numeric affinity.
-fn looks_numeric(text: &str) -> Option<Stored> {
-    let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
-    let starts_like_one = trimmed.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if !starts_like_one || trimmed.bytes().any(|byte| !b"0123456789+-.eE".contains(&byte)) {
-        return None;
-    }
-    match trimmed.parse::<i64>() {
-        Ok(integer) => Some(Stored::Integer(integer)),
-        Err(_) => trimmed.parse().ok().map(Stored::Real),
-    }
-}
-
 impl Codec {
     /// The codec for a declared type, and the affinity that goes with it.
     pub fn of_declared(declared: &str) -> Self {
@@ -158,7 +92,9 @@ impl Codec {
             ("CHAR(32)", _) => Self::Uuid(UuidForm::Hex),
             ("BINARY(16)" | "BLOB(16)", _) => Self::Uuid(UuidForm::Bytes),
             (_, "UUID" | "GUID" | "UNIQUEIDENTIFIER") => Self::Uuid(UuidForm::Hyphenated),
-            (_, "DATETIME" | "TIMESTAMP") => Self::Timestamp(TimestampForm::Micros),
+            (_, "DATETIME" | "TIMESTAMP" | "TIMESTAMPTZ" | "TIMESTAMPWITHTIMEZONE") => {
+                Self::Timestamp(TimestampForm::Micros)
+            }
             (_, "BOOLEAN" | "BOOL") => Self::Boolean,
             (_, "NUMERIC" | "DECIMAL") => Self::Numeric,
             (_, "JSON" | "JSONB") => Self::Json,
@@ -184,19 +120,17 @@ impl Codec {
 
     /// The JSON a stored value travels as; none for NULL.
     pub fn decode(self, affinity: Affinity, stored: Stored) -> Option<Value> {
-        let restores = |value: &Value| {
-            self.encode(affinity, value).is_ok_and(|back| match (self, &back, &stored) {
-                (Self::Json, Stored::Text(back), Stored::Text(stored)) => json_text::equal(back, stored),
-                _ => same(&back, &stored),
-            })
-        };
-        if stored == Stored::Null {
-            return None;
-        }
-        let candidates = [self.own_form(&stored), raw_form(&stored)].into_iter().flatten();
-        match candidates.into_iter().find(restores) {
-            Some(value) => Some(value),
-            None => Some(tagged(stored)),
+        match stored {
+            Stored::Null => None,
+            // Most of a dataset, and never anything else than it seems.
+            Stored::Text(text) if self.keeps_text(affinity) => Some(Value::String(text)),
+            Stored::Text(text) if self == Self::Json => Some(json_form(affinity, text)),
+            stored => {
+                let restores =
+                    |value: &Value| self.settled(affinity, value).is_ok_and(|settled| same(&settled, &stored));
+                let plain = [self.own_form(&stored), raw_form(&stored)].into_iter().flatten().find(restores);
+                Some(plain.unwrap_or_else(|| tag::tagged(stored)))
+            }
         }
     }
 
@@ -205,32 +139,87 @@ impl Codec {
     /// # Errors
     /// A value that the column would alter, or that it cannot hold.
     pub fn encode(self, affinity: Affinity, value: &Value) -> Result<Stored> {
-        let bound = match untag(value)? {
-            Some(Tagged::Json(text)) if self == Self::Json => Stored::Text(text),
-            Some(Tagged::Json(text)) => Stored::Integer(
-                text.parse()
-                    .map_err(|_| Error::data("`$json` stands for an integer here, the column holds no JSON"))?,
-            ),
-            Some(Tagged::Stored(stored)) if self != Self::Json || !matches!(stored, Stored::Null) => stored,
-            _ => self.bind(value)?,
-        };
-        let settled = affinity.settle(bound.clone());
-        let is_changed = match (self, affinity, &bound, &settled) {
-            // A JSON number in a column that SQLite gives numeric affinity is still that number.
-            (Self::Json | Self::Numeric, ..) => false,
-            // 0 and 1 in a column declared REAL are still 0 and 1.
-            (_, Affinity::Real, Stored::Integer(integer), _) => integer.unsigned_abs() > canonical::MAX_EXACT_INTEGER,
-            (_, Affinity::Numeric, Stored::Real(_), Stored::Integer(_)) => false,
-            // A big integer travels as a string.
-            (Self::Plain, Affinity::Numeric, Stored::Text(text), Stored::Integer(integer)) => {
-                is_exact_in_json(*integer) || integer.to_string() != *text
-            }
-            _ => !same(&bound, &settled),
-        };
-        if is_changed {
-            return Err(Error::data(format!("the column would turn {} into {}", show(&bound), show(&settled))));
+        self.normalise(affinity, value).map(|(stored, _)| stored)
+    }
+
+    /// The stored value for a JSON value, and the JSON that it will travel as: the same, or the same
+    /// in normal form's spelling.
+    ///
+    /// # Errors
+    /// As [`Codec::encode`].
+    pub fn normalise(self, affinity: Affinity, value: &Value) -> Result<(Stored, Option<Value>)> {
+        if let Value::String(text) = value
+            && self.keeps_text(affinity)
+        {
+            return Ok((Stored::Text(text.clone()), Some(value.clone())));
         }
-        Ok(settled)
+        let (stored, is_kept) = match tag::untag(value)? {
+            Some(Tagged::Stored(named)) => {
+                let settled = affinity.settle(named.clone());
+                let is_kept = same(&settled, &named) || self.is_json_integer(affinity, &named);
+                (settled, is_kept)
+            }
+            Some(Tagged::Json(_)) if self != Self::Json => {
+                return Err(Error::data("`$json` holds no integer, and the column holds no JSON")
+                    .guidance("map the column as JSON, or correct the document"));
+            }
+            Some(Tagged::Json(text)) => {
+                let settled = affinity.settle(Stored::Text(text.clone()));
+                (settled.clone(), same(&settled, &Stored::Text(text)))
+            }
+            None => {
+                let settled = self.settled(affinity, value)?;
+                let back = self.decode(affinity, settled.clone());
+                if self.says_the_same(value, back.as_ref().unwrap_or(&Value::Null)) {
+                    return Ok((settled, back));
+                }
+                (settled, false)
+            }
+        };
+        let back = self.decode(affinity, stored.clone());
+        if is_kept { Ok((stored, back)) } else { Err(self.alters(value, back)) }
+    }
+
+    /// Whether any text is stored as it is and travels as it is.
+    fn keeps_text(self, affinity: Affinity) -> bool {
+        self == Self::Plain && matches!(affinity, Affinity::Text | Affinity::None)
+    }
+
+    /// Whether the column keeps a JSON integer as text, which is the same JSON.
+    fn is_json_integer(self, affinity: Affinity, stored: &Stored) -> bool {
+        self == Self::Json && affinity == Affinity::Text && matches!(stored, Stored::Integer(_))
+    }
+
+    /// What the column holds after a value without tag was written.
+    fn settled(self, affinity: Affinity, value: &Value) -> Result<Stored> {
+        Ok(affinity.settle(self.bind(affinity, value)?))
+    }
+
+    /// Whether the column gives back what was written, in another spelling at most.
+    fn says_the_same(self, written: &Value, back: &Value) -> bool {
+        let spelt_otherwise = match (self, written, back) {
+            (Self::Uuid(_), Value::String(written), Value::String(back)) => {
+                let [written, back] = [written, back].map(|text| uuid::Uuid::try_parse(text).ok());
+                written.is_some() && written == back
+            }
+            (Self::Timestamp(_), Value::String(written), Value::String(back)) => {
+                time::parse(written).is_some() && time::parse(written) == time::parse(back)
+            }
+            // Hand-written documents and other tools have numbers there.
+            (Self::Numeric, Value::Number(_), Value::String(back)) => canonical_text(written) == *back,
+            (Self::Boolean, Value::Number(number), Value::Bool(back)) => number.as_u64() == Some(u64::from(*back)),
+            _ => false,
+        };
+        spelt_otherwise || written == back || canonical_text(written) == canonical_text(back)
+    }
+
+    fn alters(self, value: &Value, back: Option<Value>) -> Error {
+        let [value, back] = [value, &back.unwrap_or_default()].map(|value| brief(&canonical_text(value)));
+        let error = Error::data(format!("the column would turn {value} into {back}"));
+        match self {
+            Self::Numeric => error.guidance("declare the column TEXT to keep every digit"),
+            _ => error,
+        }
     }
 
     /// The form this codec is for; none where the stored value is not of its kind.
@@ -241,14 +230,12 @@ impl Codec {
             (Self::Numeric, Stored::Real(double)) if double.is_finite() => {
                 Some(Value::from(ryu_js::Buffer::new().format(*double)))
             }
-            (Self::Json, Stored::Text(text)) => Some(json_form(text)),
-            (Self::Json, Stored::Integer(integer)) if !is_exact_in_json(*integer) => {
-                Some(tag("$json", integer.to_string()))
-            }
             (Self::Uuid(UuidForm::Hyphenated), Stored::Text(text)) => Some(Value::from(text.as_str())),
-            (Self::Uuid(UuidForm::Hex), Stored::Text(text)) if text.len() == 32 => hyphenated(text),
+            (Self::Uuid(UuidForm::Hex), Stored::Text(text)) if text.len() == 32 => {
+                uuid::Uuid::try_parse(text).ok().map(|uuid| Value::from(uuid.hyphenated().to_string()))
+            }
             (Self::Uuid(UuidForm::Bytes), Stored::Blob(bytes)) => {
-                uuid::Uuid::from_slice(bytes).ok().map(|uuid| Value::from(uuid.to_string()))
+                uuid::Uuid::from_slice(bytes).ok().map(|uuid| Value::from(uuid.hyphenated().to_string()))
             }
             (Self::Timestamp(TimestampForm::Micros | TimestampForm::Seconds), Stored::Text(text)) => {
                 time::normal_form(text).map(Value::from)
@@ -257,16 +244,21 @@ impl Codec {
         }
     }
 
-    /// The inverse of [`Codec::own_form`] and [`raw_form`], before the column's affinity.
-    fn bind(self, value: &Value) -> Result<Stored> {
+    /// The inverse of [`Codec::own_form`] and [`raw_form`], before SQLite's affinity.
+    fn bind(self, affinity: Affinity, value: &Value) -> Result<Stored> {
         match (self, value) {
             (_, Value::Null) => Ok(Stored::Null),
-            (Self::Json, Value::Number(number)) => bind_number(number),
+            // Where SQLite would not make a number of it anyway, a JSON column holds JSON text.
+            (Self::Json, Value::Number(number)) if matches!(affinity, Affinity::Numeric | Affinity::Real) => {
+                bind_number(number)
+            }
             (Self::Json, other) => Ok(Stored::Text(canonical_text(other))),
             (Self::Uuid(form), Value::String(text)) => Ok(bind_uuid(form, text)),
             (Self::Timestamp(form), Value::String(text)) => Ok(Stored::Text(bind_timestamp(form, text))),
-            (Self::Numeric, Value::String(text)) => bind_numeric(text),
-            (_, Value::Bool(truth)) if self == Self::Boolean => Ok(Stored::Integer(i64::from(*truth))),
+            (Self::Numeric, Value::String(text)) if affinity != Affinity::Text => {
+                Ok(looks_numeric(text).unwrap_or_else(|| Stored::Text(text.clone())))
+            }
+            (Self::Boolean, Value::Bool(truth)) => Ok(Stored::Integer(i64::from(*truth))),
             (_, Value::String(text)) => Ok(Stored::Text(text.clone())),
             (_, Value::Number(number)) => bind_number(number),
             (_, other) => Err(Error::data(format!("the column cannot hold {}", brief(&canonical_text(other))))
@@ -276,30 +268,13 @@ impl Codec {
 }
 
 fn bind_number(number: &Number) -> Result<Stored> {
-    match (number.as_i64(), number.as_f64()) {
-        (Some(integer), _) => Ok(Stored::Integer(integer)),
+    let is_exact = |integer: &i64| integer.unsigned_abs() <= canonical::MAX_EXACT_INTEGER;
+    let integer = number.as_i64().or_else(|| number.as_f64().filter(|_| number.is_f64()).and_then(whole));
+    match (integer.filter(is_exact), number.as_f64()) {
         // In JSON 3.0 and 3 are the same number; SQLite must not see two.
-        (None, Some(double)) => Ok(match whole(double) {
-            Some(integer) => Stored::Integer(integer),
-            None => Stored::Real(double),
-        }),
-        (None, None) => Err(Error::data(format!("{number} is not a number a database can hold"))),
-    }
-}
-
-fn bind_numeric(text: &str) -> Result<Stored> {
-    match looks_numeric(text) {
-        Some(number) => {
-            let number = Affinity::Numeric.settle(number);
-            let back = Codec::Numeric.own_form(&number);
-            if back.as_ref().and_then(Value::as_str) == Some(text) {
-                Ok(number)
-            } else {
-                Err(Error::data(format!("the column would round the decimal {text}"))
-                    .guidance("declare the column TEXT to keep every digit"))
-            }
-        }
-        None => Ok(Stored::Text(text.to_owned())),
+        (Some(integer), _) => Ok(Stored::Integer(integer)),
+        (None, Some(double)) if number.is_f64() => Ok(Stored::Real(double)),
+        _ => Err(Error::data(format!("the integer {number} is beyond ±2^53")).guidance("write it as a string")),
     }
 }
 
@@ -312,10 +287,6 @@ fn bind_uuid(form: UuidForm, text: &str) -> Stored {
         (Some(uuid), UuidForm::Bytes) => Stored::Blob(uuid.as_bytes().to_vec()),
         (None, _) => Stored::Text(text.to_owned()),
     }
-}
-
-fn hyphenated(hex: &str) -> Option<Value> {
-    uuid::Uuid::try_parse(hex).ok().map(|uuid| Value::from(uuid.hyphenated().to_string()))
 }
 
 fn bind_timestamp(form: TimestampForm, text: &str) -> String {
@@ -332,85 +303,29 @@ fn bind_timestamp(form: TimestampForm, text: &str) -> String {
 }
 
 /// How the text of a JSON column travels: as JSON, unless that would lose something.
-fn json_form(text: &str) -> Value {
-    match json_text::lossless(text) {
+fn json_form(affinity: Affinity, text: String) -> Value {
+    match json_text::lossless(&text) {
         // A null of its own is not the absence of a value; and an object that looks like a tag is none.
-        Some(value) if value.is_null() || is_tag(&value) => tag("$json", text),
-        Some(value) => value,
-        None if json_text::is_json(text) => tag("$json", text),
-        None => tag("$text", text),
+        Some(value) if !(value.is_null() || tag::is_tag(&value)) => value,
+        // A tagged integer is the number; where SQLite leaves text alone that is something else.
+        _ if affinity == Affinity::None && text.parse::<i64>().is_ok() => tag::tagged(Stored::Text(text)),
+        _ if json_text::is_json(&text) => tag::json(text),
+        _ => tag::tagged(Stored::Text(text)),
     }
 }
 
-fn is_exact_in_json(integer: i64) -> bool {
-    integer.unsigned_abs() <= canonical::MAX_EXACT_INTEGER
-}
-
-/// A value by its storage class: strings and numbers as such, bytes and odd doubles tagged.
+/// A value by its storage class: strings and numbers as such. Integers that JSON would round are
+/// strings; bytes and infinities have no such form.
 fn raw_form(stored: &Stored) -> Option<Value> {
     match stored {
-        Stored::Null => None,
-        Stored::Integer(integer) if is_exact_in_json(*integer) => Some(Value::from(*integer)),
+        Stored::Integer(integer) if integer.unsigned_abs() <= canonical::MAX_EXACT_INTEGER => {
+            Some(Value::from(*integer))
+        }
         Stored::Integer(integer) => Some(Value::from(integer.to_string())),
-        Stored::Real(double) if *double == 0.0 && double.is_sign_negative() => None,
         Stored::Real(double) => Number::from_f64(*double).map(Value::Number),
         Stored::Text(text) => Some(Value::from(text.as_str())),
-        Stored::Blob(_) => None,
+        Stored::Null | Stored::Blob(_) => None,
     }
-}
-
-/// The form that says what it is.
-fn tagged(stored: Stored) -> Value {
-    match stored {
-        Stored::Null => Value::Null,
-        Stored::Integer(integer) => tag("$json", integer.to_string()),
-        Stored::Real(double) if double.is_nan() => tag("$float", "NaN"),
-        Stored::Real(double) if double == 0.0 && double.is_sign_negative() => tag("$float", "-0.0"),
-        Stored::Real(double) => tag("$float", ryu_js::Buffer::new().format(double)),
-        Stored::Text(text) => tag("$text", text),
-        Stored::Blob(bytes) => tag("$base64", BASE64_STANDARD.encode(bytes)),
-    }
-}
-
-const TAGS: [&str; 4] = ["$float", "$base64", "$json", "$text"];
-
-fn tag(name: &str, text: impl Into<String>) -> Value {
-    Value::Object(Map::from_iter([(name.to_owned(), Value::String(text.into()))]))
-}
-
-fn is_tag(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.len() == 1 && TAGS.iter().any(|name| object.contains_key(*name)))
-}
-
-enum Tagged {
-    Stored(Stored),
-    Json(String),
-}
-
-/// What a tagged value stands for; none for values without a tag.
-fn untag(value: &Value) -> Result<Option<Tagged>> {
-    let Some((name, text)) = value.as_object().filter(|_| is_tag(value)).and_then(|object| object.iter().next()) else {
-        return Ok(None);
-    };
-    let Some(text) = text.as_str() else { return Err(Error::data(format!("`{name}` holds no string"))) };
-    let stored = match name.as_str() {
-        "$json" => {
-            return if json_text::is_json(text) {
-                Ok(Some(Tagged::Json(text.to_owned())))
-            } else {
-                Err(Error::data("`$json` holds no JSON text"))
-            };
-        }
-        "$text" => Stored::Text(text.to_owned()),
-        "$base64" => Stored::Blob(
-            BASE64_STANDARD.decode(text).map_err(|error| Error::data(format!("`$base64` holds no base64: {error}")))?,
-        ),
-        _ => match text {
-            "NaN" => return Err(Error::data("SQLite cannot hold NaN (it would become NULL)")),
-            text => Stored::Real(text.parse().map_err(|_| Error::data(format!("`$float` holds no number: {text}")))?),
-        },
-    };
-    Ok(Some(Tagged::Stored(stored)))
 }
 
 /// Equal to the last bit: no 0.0 = -0.0.
@@ -418,23 +333,5 @@ fn same(a: &Stored, b: &Stored) -> bool {
     match (a, b) {
         (Stored::Real(a), Stored::Real(b)) => a.to_bits() == b.to_bits(),
         (a, b) => a == b,
-    }
-}
-
-fn show(stored: &Stored) -> String {
-    match stored {
-        Stored::Null => "NULL".to_owned(),
-        Stored::Integer(integer) => format!("the integer {integer}"),
-        Stored::Real(double) => format!("the number {double}"),
-        Stored::Text(text) => format!("the text {}", brief(&canonical_text(&Value::from(text.as_str())))),
-        Stored::Blob(bytes) => format!("{} bytes", bytes.len()),
-    }
-}
-
-/// The beginning of a text, for messages.
-fn brief(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -22,11 +22,6 @@ pub(super) fn is_json(text: &str) -> bool {
     depth(text) <= MAX_DEPTH && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// Whether two JSON texts are the same value.
-pub(super) fn equal(a: &str, b: &str) -> bool {
-    a == b || matches!((lossless(a), lossless(b)), (Some(a), Some(b)) if canonical_text(&a) == canonical_text(&b))
-}
-
 /// A value's canonical form as text.
 pub fn canonical_text(value: &Value) -> String {
     let mut bytes = Vec::new();
@@ -91,16 +86,31 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Whether every number literal says what its double says: 1.50 does, 0.1000000000000000055 does not.
+/// Whether every number literal says what its double says. Canonical JSON has no negative zero.
 fn numbers_survive(text: &str) -> bool {
     tokens(text).all(|token| match token {
         Token::Number(literal) => literal.parse::<f64>().is_ok_and(|double| {
             let is_negative_zero = double == 0.0 && double.is_sign_negative();
-            let is_exact = literal.len() <= 15 || decimal(&format!("{double:e}")) == decimal(literal);
-            double.is_finite() && !is_negative_zero && is_exact
+            !is_negative_zero && says(literal, double)
         }),
         Token::Open | Token::Close => true,
     })
+}
+
+/// Whether a decimal literal is the one that stands for this double: for 0.1, `0.10` is and
+/// `0.1000000000000000055` is not.
+pub(super) fn says(literal: &str, double: f64) -> bool {
+    // Fifteen digits always are; without an exponent nothing overflows.
+    let is_short = literal.len() <= 15 && !literal.contains(['e', 'E']);
+    double.is_finite() && (is_short || decimal(&format!("{double:e}")) == decimal(literal))
+}
+
+/// The beginning of a text, for messages.
+pub(super) fn brief(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A decimal literal as (negative, significant digits, exponent of the last digit).

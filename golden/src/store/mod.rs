@@ -1,13 +1,18 @@
 //! Databases: where they are, how their tables map to the document, and how columns become JSON.
 
+mod affinity;
 mod codec;
 mod json_text;
 mod location;
 mod mapping;
 mod schema;
 pub mod sqlite;
+mod tag;
+#[cfg(test)]
+mod tests;
 
-pub use codec::{Affinity, Codec, TimestampForm, UuidForm};
+pub use affinity::Affinity;
+pub use codec::{Codec, TimestampForm, UuidForm};
 pub use json_text::canonical_text;
 pub use location::{Location, Source};
 pub use mapping::{ColumnType, DEFAULT_FILE, EmbeddingPin, Mapping};

@@ -36,7 +36,12 @@ impl Column {
 
     /// The stored value of a JSON value, as the column will hold it.
     pub fn encode(&self, value: &Value) -> Result<Stored> {
-        self.codec.encode(self.affinity, value).map_err(|error| error.context(format!("field `{}`", self.field)))
+        self.normalise(value).map(|(stored, _)| stored)
+    }
+
+    /// The stored value of a JSON value, and the JSON that the database will give back for it.
+    pub fn normalise(&self, value: &Value) -> Result<(Stored, Option<Value>)> {
+        self.codec.normalise(self.affinity, value).map_err(|error| error.context(format!("field `{}`", self.field)))
     }
 }
 

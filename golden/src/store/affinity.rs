@@ -1,0 +1,82 @@
+//! What SQLite does to a value on its way into a column (<https://sqlite.org/datatype3.html>).
+
+use rusqlite::types::Value as Stored;
+
+/// The affinity of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// Numbers become text.
+    Text,
+    /// Text that looks like a number becomes one, whole doubles become integers.
+    Numeric,
+    /// As numeric, but integers become doubles.
+    Real,
+    /// Nothing is changed.
+    None,
+}
+
+impl Affinity {
+    /// The affinity of a declared type, in a table that is not STRICT.
+    pub fn of_declared(declared: &str) -> Self {
+        let declared = declared.to_ascii_uppercase();
+        let has = |part: &str| declared.contains(part);
+        if has("INT") {
+            Self::Numeric
+        } else if has("CHAR") || has("CLOB") || has("TEXT") {
+            Self::Text
+        } else if has("BLOB") || declared.is_empty() {
+            Self::None
+        } else if has("REAL") || has("FLOA") || has("DOUB") {
+            Self::Real
+        } else {
+            Self::Numeric
+        }
+    }
+
+    /// The affinity of a declared type in a STRICT table, where ANY leaves values alone.
+    pub fn of_strict(declared: &str) -> Self {
+        if declared.eq_ignore_ascii_case("ANY") { Self::None } else { Self::of_declared(declared) }
+    }
+
+    /// The value as the column will hold it. Of a double that becomes text only that it does is
+    /// certain: SQLite's versions write doubles differently.
+    pub(super) fn settle(self, value: Stored) -> Stored {
+        match (self, value) {
+            (Self::Numeric | Self::Real, Stored::Text(text)) => match looks_numeric(&text) {
+                Some(number) => self.settle(number),
+                None => Stored::Text(text),
+            },
+            (Self::Real, Stored::Integer(integer)) => Stored::Real(integer as f64),
+            // On disk a whole double is an integer there: zero has no sign.
+            (Self::Real, Stored::Real(double)) => Stored::Real(double + 0.0),
+            (Self::Numeric, Stored::Real(double)) => match whole(double) {
+                Some(integer) => Stored::Integer(integer),
+                None => Stored::Real(double),
+            },
+            (Self::Text, Stored::Integer(integer)) => Stored::Text(integer.to_string()),
+            (Self::Text, Stored::Real(double)) => Stored::Text(double.to_string()),
+            (_, value) => value,
+        }
+    }
+}
+
+/// The integer a double is, where it is one.
+pub(super) fn whole(double: f64) -> Option<i64> {
+    let integer = double as i64;
+    (integer as f64 == double && integer > i64::MIN && integer < i64::MAX).then_some(integer)
+}
+
+/// The number SQLite takes a text for, in a column of numeric affinity.
+pub(super) fn looks_numeric(text: &str) -> Option<Stored> {
+    // For this question SQLite reads no further than a NUL.
+    let text = text.split('\0').next().unwrap_or(text);
+    let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+    let starts_like_one = trimmed.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    if !starts_like_one || trimmed.bytes().any(|byte| !b"0123456789+-.eE".contains(&byte)) {
+        return None;
+    }
+    match trimmed.parse::<i64>() {
+        Ok(integer) => Some(Stored::Integer(integer)),
+        Err(_) => trimmed.parse().ok().map(Stored::Real),
+    }
+}

@@ -104,7 +104,7 @@ fn damage_cannot_turn_a_sealed_document_into_an_unsealed_one() {
     }
     // Every digest gone: a document without seals, said plainly, and not accepted where seals are required.
     sandbox.sh("jq 'del(.checksums, .analyses[].sha256, .analyses[].chunks[].sha256)' sealed.json > bare.json").ok();
-    sandbox.sh("golden-verify bare.json").ok().says("no checksums");
+    sandbox.sh("golden-verify bare.json").ok().says("no digests");
     sandbox.sh("golden-verify --require-checksums bare.json").exits(1);
     sandbox.sh("golden-verify --seal bare.json | golden-verify --require-checksums").ok();
     sandbox.sh("golden-verify --seal bare.json | jq -S .checksums.content > a; jq -S .checksums.content sealed.json | cmp - a").ok();

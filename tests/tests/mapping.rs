@@ -26,9 +26,9 @@ fn a_wrong_mapping_is_a_usage_error_that_names_file_and_line() {
     sandbox.write("golden.toml", "[analyses]\ntabel = \"sources\"\n");
     sandbox.sh("golden-export --db app.db").exits(2).one_error().says("golden.toml").says("tabel");
     sandbox.write("golden.toml", "[analyses]\ntable = \"sources\"\n");
-    sandbox.sh("golden-export --db app.db").exits(1).one_error().says("sources");
+    sandbox.sh("golden-export --db app.db").exits(2).one_error().says("sources");
     sandbox.write("golden.toml", "[chunks]\ncolumns = { content = \"body\" }\n");
-    sandbox.sh("golden-export --db app.db").exits(1).one_error().says("body");
+    sandbox.sh("golden-export --db app.db").exits(2).one_error().says("body");
     sandbox.write("other.toml", EXAMPLE);
     sandbox.sh("golden-export --db app.db --schema other.toml | golden-verify").ok();
     sandbox.sh("GOLDEN_SCHEMA=other.toml golden-export --db app.db | golden-verify").ok();

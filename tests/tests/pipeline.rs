@@ -93,7 +93,7 @@ fn embeddings_never_travel() {
     let sandbox = Sandbox::small();
     sandbox.sql("app.db", "UPDATE chunks SET embedding = zeroblob(64)");
     let run = sandbox.sh("golden-export --all --db app.db").ok().never_says("\"embedding\"");
-    let text = run.text().replacen("\"chunk_index\"", "\"embedding\": [0.1, 0.2], \"chunk_index\"", 1);
+    let text = run.text().replacen("\"chunk_index\": 0", "\"embedding\": [0.1, 0.2], \"chunk_index\": 0", 1);
     sandbox.write("with-vectors.json", text);
     sandbox.sh("golden-verify with-vectors.json").exits(1).says("embedding");
 }
@@ -125,7 +125,7 @@ fn exit_codes() {
         ("golden-export --no-such-option", 2),
         ("golden-export --db app.db --pretty --compact", 2),
         ("golden-export --db app.db --created-at yesterday", 2),
-        ("golden-export --db app.db --schema missing.toml", 2),
+        ("golden-export --db app.db --schema missing.toml", 3),
         ("golden-verify missing.json", 3),
         ("golden-verify --db missing.db backup.json", 3),
         ("golden-verify app.db", 1),

@@ -11,7 +11,7 @@ const PYTHON_SCRIPT: &str = include_str!("../fixtures/python-script.json");
 fn accepted(document: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("backup.json", document);
-    sandbox.sh("golden-verify backup.json").ok().says("no checksums");
+    sandbox.sh("golden-verify backup.json").ok().says("no digests");
     sandbox.sql("app.db", small_schema());
     sandbox.sh("golden-import --db app.db --no-embed backup.json").ok();
     sandbox.sh("golden-verify --db app.db backup.json").ok();

@@ -145,5 +145,5 @@ fn other_names_and_integer_keys_come_back_through_a_mapping() {
     assert_eq!(sandbox.digest("restored.db"), sandbox.digest("app.db"));
 
     // Without the mapping there is nothing to export.
-    sandbox.sh("rm golden.toml; golden-export --db app.db").exits(1).one_error().says("analyses");
+    sandbox.sh("rm golden.toml; golden-export --db app.db").exits(2).one_error().says("analyses");
 }

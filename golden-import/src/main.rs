@@ -1,1 +1,35 @@
-fn main() {}
+//! `golden-import`: a document into a database, all or nothing.
+
+mod apply;
+mod cli;
+mod columns;
+mod difference;
+mod embed;
+mod import;
+mod init;
+mod plan;
+mod report;
+mod staging;
+mod undo;
+mod vectors;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use golden::Result;
+use golden::cli::{Reporter, Stream, finish, generate};
+
+use crate::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let reporter = Reporter::new(&cli.report, Stream::Stdout);
+    finish("golden-import", &reporter, run(&cli, &reporter))
+}
+
+fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
+    match cli.generate {
+        Some(what) => generate(Cli::command(), what).map(|()| ExitCode::SUCCESS),
+        None => import::run(cli, reporter),
+    }
+}

@@ -26,8 +26,18 @@ impl Created {
                 .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
                 .map(|instant| Self(instant.naive_utc()))
                 .ok_or_else(|| Error::usage(format!("SOURCE_DATE_EPOCH is no number of seconds: `{epoch}`"))),
-            Err(_) => Ok(Self(Utc::now().naive_utc().trunc_subsecs(0))),
+            Err(_) => Ok(Self::now()),
         }
+    }
+
+    /// Now, to the second.
+    pub fn now() -> Self {
+        Self(Utc::now().naive_utc().trunc_subsecs(0))
+    }
+
+    /// The date as it stands in file names: `20250101T120000Z`.
+    pub fn file_stamp(&self) -> String {
+        self.0.format("%Y%m%dT%H%M%SZ").to_string()
     }
 }
 

@@ -25,5 +25,5 @@ pub use model::{
 pub(crate) use parse::lone_value;
 pub use reader::{Analysis, Chunk, End, Event, Limits, read, read_with};
 pub use render::Layout;
-pub(crate) use seal::AnalysisForm;
+pub use seal::AnalysisForm;
 pub use writer::{RenderedAnalysis, RenderedChunk, Seals, Writer};

@@ -6,7 +6,7 @@ use super::Fields;
 use super::canonical::{Digest, sorted_members, write_string, write_value};
 
 /// The canonical form of an analysis, open where the digests of its chunks belong.
-pub(crate) struct AnalysisForm {
+pub struct AnalysisForm {
     before_chunks: Vec<u8>,
     after_chunks: Vec<u8>,
 }

@@ -30,6 +30,8 @@ pub struct AnalysisDigests {
     pub id: String,
     /// Its digest, its chunks' included.
     pub digest: Digest,
+    /// Its digest as if it had no chunks: whether anything beside them differs.
+    pub own: Digest,
     /// How many artifacts it has.
     pub artifacts: u64,
     /// Its chunks, in order: id and digest.
@@ -86,7 +88,8 @@ impl Dataset<'_> {
             |row| digest(schema, row),
             |digested| match digested {
                 Digested::Analysis { id, artifacts, form } => {
-                    let analysis = AnalysisDigests { id, artifacts, digest: form.digest(&[]), chunks: Vec::new() };
+                    let own = form.digest(&[]);
+                    let analysis = AnalysisDigests { id, artifacts, digest: own, own, chunks: Vec::new() };
                     close(open.replace((form, analysis)))
                 }
                 Digested::Chunk(id, digest) => {

@@ -1,0 +1,157 @@
+//! Which columns a document speaks of, and whether they fit the target's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use golden::document::{Fields, RecordKind};
+use golden::store::{Column, NormalAnalysis, NormalRow, Schema, Table};
+use golden::{Error, Result};
+use rusqlite::types::Value as Stored;
+use serde_json::Value;
+
+/// What `--drop-column` and `--set` ask for.
+pub struct Requests {
+    /// Fields to leave out; an empty name stands for the whole kind.
+    pub dropped: BTreeSet<(RecordKind, String)>,
+    /// Columns to fill, by table.
+    pub set: Vec<(RecordKind, String, Value)>,
+}
+
+impl Requests {
+    /// Reads the options' values.
+    pub fn new(drop_column: &[String], set: &[String]) -> Result<Self> {
+        let mut dropped = BTreeSet::new();
+        for name in drop_column {
+            match split(name) {
+                (Some(kind), field) => drop(dropped.insert((kind, field.to_owned()))),
+                (None, field) => {
+                    let whole = RecordKind::ALL.into_iter().find(|kind| kind.plural() == field);
+                    dropped.extend(whole.map(|kind| (kind, String::new())));
+                    dropped.extend(RecordKind::ALL.map(|kind| (kind, field.to_owned())));
+                }
+            }
+        }
+        let set = set.iter().map(|request| parse_set(request)).collect::<Result<_>>()?;
+        Ok(Self { dropped, set })
+    }
+}
+
+/// `chunks.title` → (chunks, title); a name alone has no kind.
+fn split(name: &str) -> (Option<RecordKind>, &str) {
+    let kind_and_field = name.split_once('.').and_then(|(table, field)| {
+        Some((RecordKind::ALL.into_iter().find(|kind| kind.plural() == table)?, field))
+    });
+    kind_and_field.map_or((None, name), |(kind, field)| (Some(kind), field))
+}
+
+fn parse_set(request: &str) -> Result<(RecordKind, String, Value)> {
+    let parts = request.split_once('=').and_then(|(name, value)| Some((split(name).0?, split(name).1, value)));
+    let Some((kind, field, value)) = parts else {
+        return Err(Error::usage(format!("--set {request}: write TABLE.COLUMN=VALUE, with one of analyses, chunks, findings, artifacts")));
+    };
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    Ok((kind, field.to_owned(), value))
+}
+
+/// What was seen of the records' fields while they were staged.
+#[derive(Default)]
+pub struct Seen {
+    present: BTreeMap<RecordKind, Vec<bool>>,
+    unknown: BTreeSet<(RecordKind, String)>,
+    unknown_kinds: BTreeSet<RecordKind>,
+}
+
+impl Seen {
+    /// Takes note of a record.
+    pub fn row(&mut self, kind: RecordKind, row: &NormalRow) {
+        let present = self.present.entry(kind).or_insert_with(|| vec![false; row.present.len()]);
+        for (seen, here) in present.iter_mut().zip(&row.present) {
+            *seen |= here;
+        }
+        self.unknown.extend(row.unknown.iter().map(|field| (kind, field.clone())));
+    }
+
+    /// Takes note of an analysis with its findings and artifacts.
+    pub fn analysis(&mut self, analysis: &NormalAnalysis) {
+        self.row(RecordKind::Analysis, &analysis.row);
+        analysis.findings.iter().for_each(|row| self.row(RecordKind::Finding, row));
+        analysis.artifacts.iter().for_each(|row| self.row(RecordKind::Artifact, row));
+        self.unknown_kinds.extend(&analysis.unknown_kinds);
+    }
+}
+
+/// The columns of one table that the document speaks of.
+#[derive(Clone, Debug)]
+pub struct Covered {
+    /// The table.
+    pub table: Table,
+    /// Positions in its `columns`.
+    pub columns: Vec<usize>,
+    /// Columns filled by `--set`.
+    pub set: Vec<(String, Stored)>,
+}
+
+impl Covered {
+    /// The position of a field among the table's columns, if the document speaks of it.
+    pub fn position(&self, field: &str) -> Option<usize> {
+        self.columns.iter().copied().find(|&index| self.table.columns[index].field == field)
+    }
+
+    /// The covered columns with their positions.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().map(|&index| (index, &self.table.columns[index]))
+    }
+}
+
+/// What the document speaks of, table by table: tables it does not mention are not here.
+pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Requests) -> Result<Vec<Covered>> {
+    let mut tables = Vec::new();
+    let mut lacking: Vec<String> = Vec::new();
+    let mut unfilled: Vec<String> = Vec::new();
+    lacking.extend(seen.unknown_kinds.iter().map(|kind| kind.plural().to_owned()));
+    lacking.extend(seen.unknown.iter().map(|(kind, field)| format!("{}.{field}", kind.plural())));
+    let lists = metadata.get("columns").and_then(Value::as_object);
+    for table in schema.tables() {
+        let listed = lists.and_then(|lists| lists.get(table.kind.plural())).and_then(Value::as_array);
+        let seen_here = seen.present.get(&table.kind);
+        if listed.is_none() && seen_here.is_none() && table.kind != RecordKind::Chunk {
+            continue;
+        }
+        let is_dropped = |field: &str| requests.dropped.contains(&(table.kind, field.to_owned()));
+        for field in listed.into_iter().flatten().filter_map(Value::as_str) {
+            let name = format!("{}.{field}", table.kind.plural());
+            if table.column(field).is_none() && !is_dropped(field) && !lacking.contains(&name) {
+                lacking.push(name);
+            }
+        }
+        let is_covered = |index: usize, column: &Column| {
+            let is_listed = listed.is_some_and(|listed| listed.iter().any(|field| field == column.field.as_str()));
+            let is_present = seen_here.is_some_and(|present| present[index]);
+            let is_identity = column.field == "id" || column.field == "chunk_index" && table.kind == RecordKind::Chunk;
+            !is_dropped(&column.field) && (is_listed || is_present || is_identity)
+        };
+        let columns: Vec<usize> =
+            (0..table.columns.len()).filter(|&index| is_covered(index, &table.columns[index])).collect();
+        let mut set = Vec::new();
+        for (kind, field, value) in requests.set.iter().filter(|(kind, ..)| *kind == table.kind) {
+            let column = table.column(field).ok_or_else(|| {
+                Error::usage(format!("--set {}.{field}: the table has no such column", kind.plural()))
+            })?;
+            set.push((column.name.clone(), column.encode(value)?));
+        }
+        for (index, column) in table.columns.iter().enumerate() {
+            let is_given = columns.contains(&index) || set.iter().any(|(name, _)| *name == column.name);
+            let needs_value = column.not_null && !column.has_default && !(column.field == "id" && table.assigns_ids);
+            if needs_value && !is_given && seen_here.is_some() {
+                unfilled.push(format!("{}.{}", table.kind.plural(), column.field));
+            }
+        }
+        tables.push(Covered { table: table.clone(), columns, set });
+    }
+    refuse(&lacking, "the database lacks columns that the document has", "leave each out with --drop-column NAME, or add it to the database")?;
+    refuse(&unfilled, "the document lacks columns that must not be empty", "fill each with --set TABLE.COLUMN=VALUE")?;
+    Ok(tables)
+}
+
+fn refuse(columns: &[String], problem: &str, remedy: &str) -> Result<()> {
+    if columns.is_empty() { Ok(()) } else { Err(Error::data(format!("{problem}: {}", columns.join(", "))).guidance(remedy)) }
+}

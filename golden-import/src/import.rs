@@ -1,0 +1,465 @@
+//! One import from beginning to end: read and check, stage, embed, apply.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use golden::cli::{Progress, Reporter, open_input};
+use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
+use golden::document::{Digest, Event, Fields, Limits, Place, RecordKind, read_with};
+use golden::store::sqlite::{Selection, open_for_reading, open_for_writing, schema};
+use golden::store::{
+    Affinity, Codec, Location, Mapping, NormalAnalysis, NormalChunk, Normaliser, Schema, Source, TimestampForm,
+};
+use golden::{Context, Error, Kind, Result};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::apply::{Extent, apply};
+use crate::cli::Cli;
+use crate::columns::{Covered, Requests, Seen, covered};
+use crate::embed::Embedding;
+use crate::init::{Shape, schema_after};
+use crate::plan::{Job, Mode};
+use crate::report::Report;
+use crate::staging::{Leftovers, Staging};
+use crate::vectors::Vectors;
+
+pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
+    let location = Location::find(cli.database.db.as_deref())?;
+    check_options(cli, &location)?;
+    let mapping = Mapping::load(cli.database.schema.as_deref())?;
+    let requests = Requests::new(&cli.drop_column, &cli.set)?;
+    let path = std::fs::canonicalize(&location.path).unwrap_or_else(|_| location.path.clone());
+    let document = Document::open(cli)?;
+    let target = Target::learn(cli, &path, &mapping, &document)?;
+    check_vectors(cli, &target.schema)?;
+
+    let leftovers = if cli.resume { Leftovers::Resume } else { Leftovers::Discard };
+    let mut staging = Staging::create(&path, leftovers)?;
+    let outcome = import(cli, reporter, &mapping, &requests, &path, target, &document, &mut staging);
+    match outcome {
+        Ok(report) => {
+            staging.remove()?;
+            reporter.report(&report, false)?;
+            if report.dry_run {
+                return Ok(ExitCode::SUCCESS);
+            }
+            after(cli, reporter)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        // Vectors that were paid for are kept; anything else is quicker made again than explained.
+        Err(error) if staging.has_vectors() => Err(error),
+        Err(error) => {
+            staging.remove()?;
+            Err(error)
+        }
+    }
+}
+
+fn check_options(cli: &Cli, location: &Location) -> Result<()> {
+    let replaces = cli.replace || cli.replace_all;
+    if replaces && location.source == Source::Environment && !cli.yes {
+        return Err(Error::usage("--replace on a database that only the environment named")
+            .guidance("name it with --db, or confirm with --yes"));
+    }
+    if cli.embed.is_none() && !cli.no_embed {
+        return Err(Error::usage("what is to become of the vectors?").guidance(
+            "give --embed CMD to make new ones, or --no-embed to keep those of unchanged texts and leave others empty",
+        ));
+    }
+    Ok(())
+}
+
+fn check_vectors(cli: &Cli, schema: &Schema) -> Result<()> {
+    match &schema.vectors {
+        Some(vectors) if vectors.not_null && cli.no_embed && !cli.dry_run => {
+            Err(Error::data(format!("--no-embed leaves vectors empty, but column `{}` must not be", vectors.name))
+                .guidance("give --embed CMD"))
+        }
+        None if cli.embed.is_some() => Err(Error::usage("the database has no column for vectors")
+            .guidance("name it in golden.toml: [vectors] column = \"…\"; or import with --no-embed")),
+        _ => Ok(()),
+    }
+}
+
+/// The document, which `--init` reads twice.
+struct Document {
+    path: PathBuf,
+    /// Standard input, kept for the second reading.
+    spooled: Option<File>,
+    limits: Limits,
+}
+
+impl Document {
+    fn open(cli: &Cli) -> Result<Self> {
+        let limits = Limits { max_record: cli.max_record };
+        let spooled = if cli.init && cli.file == Path::new("-") {
+            let mut spool = tempfile::tempfile().context(|| "cannot make a temporary file")?;
+            io::copy(&mut open_input(&cli.file)?.reader, &mut spool).context(|| "cannot keep standard input")?;
+            Some(spool)
+        } else {
+            None
+        };
+        Ok(Self { path: cli.file.clone(), spooled, limits })
+    }
+
+    fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        match &self.spooled {
+            Some(file) => {
+                let mut file = file.try_clone()?;
+                file.rewind()?;
+                Ok(Box::new(file))
+            }
+            None => Ok(open_input(&self.path)?.reader),
+        }
+    }
+
+    fn name(&self) -> String {
+        if self.path == Path::new("-") { "standard input".to_owned() } else { self.path.display().to_string() }
+    }
+}
+
+/// The target as it is, or as `--init` will make it.
+struct Target {
+    schema: Schema,
+    /// The statements that create missing tables.
+    ddl: Vec<String>,
+    /// Kinds whose tables hold rows: their own form of timestamps stays.
+    inhabited: BTreeSet<RecordKind>,
+    exists: bool,
+}
+
+impl Target {
+    fn learn(cli: &Cli, path: &Path, mapping: &Mapping, document: &Document) -> Result<Self> {
+        let exists = path.exists();
+        if !cli.init {
+            let connection = open_for_reading(path)?;
+            let schema = schema(&connection, mapping).context(|| path.display().to_string())?;
+            return Ok(Self { inhabited: inhabited(&connection, &schema)?, schema, ddl: Vec::new(), exists });
+        }
+        let connection = if exists { open_for_reading(path)? } else { Connection::open_in_memory()? };
+        let shape = Shape::of(document.reader()?, document.limits).context(|| document.name())?;
+        let ddl = shape.missing_tables(&connection, mapping)?;
+        if ddl.is_empty() {
+            let schema = schema(&connection, mapping)?;
+            return Ok(Self { inhabited: inhabited(&connection, &schema)?, schema, ddl, exists });
+        }
+        let schema = schema_after(&connection, &ddl, mapping)?;
+        Ok(Self { schema, ddl, inhabited: BTreeSet::new(), exists })
+    }
+}
+
+fn inhabited(connection: &Connection, schema: &Schema) -> Result<BTreeSet<RecordKind>> {
+    let mut kinds = BTreeSet::new();
+    for table in schema.tables() {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM main.{})", golden::store::sqlite::quote(&table.name));
+        if connection.query_row(&sql, [], |row| row.get(0))? {
+            kinds.insert(table.kind);
+        }
+    }
+    Ok(kinds)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn import(
+    cli: &Cli,
+    reporter: &Reporter,
+    mapping: &Mapping,
+    requests: &Requests,
+    path: &Path,
+    mut target: Target,
+    document: &Document,
+    staging: &mut Staging,
+) -> Result<Report> {
+    staging.prepare(&target.schema)?;
+    let progress = Progress::start(reporter, "staging", "analyses", None);
+    let staged = stage(&target.schema, requests, document, staging, &progress)?;
+    drop(progress);
+    let metadata = staged.metadata();
+    adopt_forms(&mut target, mapping, &metadata, staging)?;
+    let tables = covered(&target.schema, &staged.seen, &metadata, requests)?;
+    let unidentified = unidentified(&tables, staging)?;
+    refuse_nulls(&tables, staging)?;
+    staging.index(&target.schema)?;
+    let content = staging.content_digest()?;
+
+    let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
+    report.warnings = staged.warnings();
+    for warning in &report.warnings {
+        reporter.warn(warning);
+    }
+    let vectors = match (&cli.embed, &target.schema.vectors) {
+        (Some(command), Some(column)) if !cli.dry_run => {
+            let total = staging.count(&target.schema.chunks)?;
+            let progress = Progress::start(reporter, "embedding", "texts", Some(total));
+            let embedding = Embedding { command, chunks: &target.schema.chunks, encoding: column.encoding, pin: &mapping.embedding };
+            let existing = target.exists.then_some(path);
+            let embedded = embedding.run(staging.connection(), existing, &progress)?;
+            report.texts_embedded = embedded.texts;
+            report.model = embedded.model;
+            Vectors::Embedded
+        }
+        _ => Vectors::Kept,
+    };
+
+    let mode = mode(cli, mapping, &metadata, &target.schema, reporter);
+    let job = Job {
+        schema: &target.schema,
+        staging: staging.path(),
+        covered: &tables,
+        unidentified: &unidentified,
+        mode,
+        on_conflict: cli.on_conflict,
+    };
+    let extent = match (cli.dry_run, cli.no_undo) {
+        (true, _) => Extent::DryRun,
+        (false, false) => Extent::WithUndo,
+        (false, true) => Extent::WithoutUndo,
+    };
+    let progress = Progress::start(reporter, "applying", "analyses", None);
+    let mut connection = open_target(path, &target, cli)?;
+    let applied = apply(&mut connection, path, &job, vectors, &target.ddl, extent)?;
+    drop(progress);
+    report.added = applied.plan.added;
+    report.updated = applied.plan.updated;
+    report.unchanged = applied.plan.unchanged;
+    report.skipped = applied.plan.skipped;
+    report.removed = applied.plan.removed;
+    report.chunks_written = applied.chunks_written;
+    report.chunks_without_vector = applied.without_vector;
+    report.undo = applied.undo.map(|path| path.display().to_string());
+    Ok(report)
+}
+
+fn open_target(path: &Path, target: &Target, cli: &Cli) -> Result<Connection> {
+    if target.exists {
+        return open_for_writing(path, Duration::from_secs(cli.lock_timeout));
+    }
+    if cli.dry_run {
+        return Ok(Connection::open_in_memory()?);
+    }
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+        .context(|| format!("cannot create {}", path.display()))
+}
+
+/// What was learnt while staging.
+struct Staged {
+    seen: Seen,
+    top_level: Fields,
+    verification: Verification,
+}
+
+impl Staged {
+    fn metadata(&self) -> Fields {
+        self.top_level.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.verification.sealed {
+            warnings.push("the document carries no digests: only its structure and counts were checked".to_owned());
+        }
+        warnings
+    }
+}
+
+/// A record that was looked at and encoded on a worker thread.
+struct Prepared {
+    examined: Examined,
+    encoded: Result<Encoded>,
+}
+
+enum Encoded {
+    Chunk(NormalChunk),
+    Analysis(Box<NormalAnalysis>),
+}
+
+impl AsRef<Examined> for Prepared {
+    fn as_ref(&self) -> &Examined {
+        &self.examined
+    }
+}
+
+/// Reads the document, checks it, and stages it. A document that does not verify is an error.
+fn stage(
+    schema: &Schema,
+    requests: &Requests,
+    document: &Document,
+    staging: &mut Staging,
+    progress: &Progress,
+) -> Result<Staged> {
+    let normaliser = Normaliser::new(schema, requests.dropped.clone());
+    let prepare = |kind: RecordKind, place: &Place, fields: Fields| {
+        let examined = examine(kind, place, &fields);
+        let encoded = match kind {
+            RecordKind::Chunk => normaliser.chunk(place, fields).map(Encoded::Chunk),
+            _ => normaliser.analysis(fields).map(|analysis| Encoded::Analysis(Box::new(analysis))),
+        };
+        Prepared { examined, encoded: encoded.map_err(|error| error.context(place)) }
+    };
+    let mut verifier = Verifier::new(Checksums::Optional);
+    let mut seen = Seen::default();
+    let mut refused: Option<Error> = None;
+    let mut chunks: Vec<(Vec<u8>, Digest)> = Vec::new();
+    let mut finished = None;
+    read_with(document.reader()?, document.limits, prepare, |event| {
+        let verification = verifier.observe(&event)?;
+        match event {
+            Event::Chunk(chunk) => {
+                let position = chunks.len() as i64;
+                match chunk.fields.encoded {
+                    Ok(Encoded::Chunk(normal)) => {
+                        let digest = normal.digest.unwrap_or(chunk.digest);
+                        seen.row(RecordKind::Chunk, &normal.row);
+                        chunks.push((normal.row.order.clone(), digest));
+                        staging.chunk(normal, position, digest)?;
+                    }
+                    Ok(Encoded::Analysis(_)) => {}
+                    Err(error) => drop(refused.get_or_insert(error)),
+                }
+            }
+            Event::Analysis(analysis) => {
+                if !chunks.is_sorted_by(|(a, _), (b, _)| a <= b) {
+                    chunks.sort();
+                }
+                let digests: Vec<Digest> = chunks.drain(..).map(|(_, digest)| digest).collect();
+                match analysis.fields.encoded {
+                    Ok(Encoded::Analysis(normal)) => {
+                        seen.analysis(&normal);
+                        let digest = normal.form.digest(&digests);
+                        staging.analysis(*normal, digest)?;
+                        progress.advance(1);
+                    }
+                    Ok(Encoded::Chunk(_)) => {}
+                    Err(error) => drop(refused.get_or_insert(error)),
+                }
+            }
+            Event::End(end) => {
+                finished = verification.map(|verification| (verification, end.top_level));
+            }
+        }
+        Ok(())
+    })
+    .context(|| document.name())?;
+    staging.finish()?;
+    let Some((verification, top_level)) = finished else {
+        return Err(Error::data(format!("{}: the document has no end", document.name())));
+    };
+    refuse_unverified(&verification, &document.name())?;
+    match refused {
+        Some(error) => Err(error.context(document.name())),
+        None => Ok(Staged { seen, top_level, verification }),
+    }
+}
+
+/// A document with errors is not imported.
+fn refuse_unverified(verification: &Verification, name: &str) -> Result<()> {
+    if verification.is_ok() {
+        return Ok(());
+    }
+    let errors = verification.issues.iter().filter(|issue| issue.severity == Severity::Error);
+    let shown: Vec<String> = errors.take(5).map(ToString::to_string).collect();
+    Err(Error::new(Kind::Data, format!("{name} does not verify: {}", shown.join("; "))).guidance(format!(
+        "{} errors in all; golden-verify lists them, and nothing was changed",
+        verification.count(Severity::Error)
+    )))
+}
+
+/// Takes over the document's forms of timestamps where the target has no rows that show its own, and
+/// stores what was staged in them.
+fn adopt_forms(target: &mut Target, mapping: &Mapping, metadata: &Fields, staging: &Staging) -> Result<()> {
+    let forms = metadata.get("forms").and_then(Value::as_object).cloned().unwrap_or_default();
+    let before = target.schema.clone();
+    let inhabited = &target.inhabited;
+    target.schema.adopt_forms(|kind, field| {
+        let is_open = !inhabited.contains(&kind) && !mapping.columns(kind).types.contains_key(field);
+        let form = forms.get(kind.plural())?.get(field)?.as_str()?;
+        TimestampForm::from_name(form).filter(|_| is_open)
+    });
+    for (old, new) in before.tables().zip(target.schema.tables()) {
+        for (index, (from, to)) in old.columns.iter().zip(&new.columns).enumerate() {
+            if from.codec == to.codec {
+                continue;
+            }
+            let (affinity, from, to): (Affinity, Codec, Codec) = (from.affinity, from.codec, to.codec);
+            staging.recode(new, index, move |stored| match from.decode(affinity, stored) {
+                Some(value) => to.encode(affinity, &value),
+                None => Ok(rusqlite::types::Value::Null),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The kinds whose records came without ids, into tables that give ids themselves.
+fn unidentified(tables: &[Covered], staging: &Staging) -> Result<BTreeSet<RecordKind>> {
+    let mut kinds = BTreeSet::new();
+    for Covered { table, .. } in tables {
+        let (all, without) = (staging.count(table)?, staging.count_without_id(table)?);
+        if without == 0 {
+            continue;
+        }
+        if table.kind == RecordKind::Analysis || without != all {
+            return Err(Error::data(format!("{without} of {all} {} have no id", table.kind.plural()))
+                .guidance("give all of them ids, or none"));
+        }
+        kinds.insert(table.kind);
+    }
+    Ok(kinds)
+}
+
+/// Records without a value where the target wants one.
+fn refuse_nulls(tables: &[Covered], staging: &Staging) -> Result<()> {
+    for covered in tables {
+        for (index, column) in covered.columns().filter(|(_, column)| column.not_null && column.field != "id") {
+            if let Some((name, count)) = staging.first_null(&covered.table, index)? {
+                return Err(Error::data(format!(
+                    "{count} {} have no `{}`, which must not be empty; the first is {name}",
+                    covered.table.kind.plural(),
+                    column.field
+                ))
+                .guidance("correct the document, or give the column a default"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What happens to rows that the document does not have: those of its selection are meant, which is the
+/// mapping's filter where the document does not say.
+fn mode(cli: &Cli, mapping: &Mapping, metadata: &Fields, schema: &Schema, reporter: &Reporter) -> Mode {
+    if cli.replace_all {
+        return Mode::ReplaceAll;
+    }
+    if !cli.replace {
+        return Mode::Add;
+    }
+    let selection = match metadata.get("selection") {
+        Some(Value::Array(values)) => Selection::Filter(values.clone()),
+        Some(Value::Null) => Selection::All,
+        _ => Selection::Filter(mapping.analyses.filter.values.clone()),
+    };
+    if schema.filter_column.is_none() && selection != Selection::All {
+        reporter.warn(format_args!(
+            "table `{}` has no column `{}`: every row counts as selected",
+            schema.analyses.name, mapping.analyses.filter.column
+        ));
+    }
+    Mode::Replace(selection)
+}
+
+fn after(cli: &Cli, reporter: &Reporter) -> Result<()> {
+    let Some(command) = &cli.after else {
+        reporter.note("restart the application, and run its migrations if it manages them separately");
+        return Ok(());
+    };
+    let status = Command::new("sh").args(["-c", command]).status().context(|| format!("cannot run `{command}`"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::environment(format!("the import is done, but `{command}` failed ({status})")))
+}

@@ -1,0 +1,59 @@
+//! What an import did, or would do.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Counts of what changed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Nothing was changed; the rest says what would be.
+    pub dry_run: bool,
+    /// Analyses that are new.
+    pub added: u64,
+    /// Analyses that existed and were made equal to the document's.
+    pub updated: u64,
+    /// Analyses that were equal already.
+    pub unchanged: u64,
+    /// Analyses that differ and were left as they are.
+    pub skipped: u64,
+    /// Analyses that were removed.
+    pub removed: u64,
+    /// Chunks that were written.
+    pub chunks_written: u64,
+    /// Chunks of the document that have no vector now; none where the database keeps no vectors.
+    pub chunks_without_vector: Option<u64>,
+    /// The model that made the vectors, where any were made.
+    pub model: Option<String>,
+    /// Texts that were embedded in this run.
+    pub texts_embedded: u64,
+    /// The content digest of the document in the database's normal form.
+    pub content_sha256: String,
+    /// Where what was removed or updated can be found.
+    pub undo: Option<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { added, updated, unchanged, skipped, removed, .. } = self;
+        let verb = if self.dry_run { "would import" } else { "imported" };
+        write!(f, "{verb}: {added} analyses added, {updated} updated, {unchanged} unchanged")?;
+        if *skipped > 0 {
+            write!(f, ", {skipped} skipped")?;
+        }
+        writeln!(f, ", {removed} removed")?;
+        if let Some(model) = &self.model {
+            writeln!(f, "embedded {} texts with {model}", self.texts_embedded)?;
+        }
+        if let Some(chunks) = self.chunks_without_vector.filter(|chunks| *chunks > 0) {
+            writeln!(f, "{chunks} chunks have no vector now")?;
+        }
+        writeln!(f, "content sha256 {}", self.content_sha256)?;
+        if let Some(undo) = &self.undo {
+            writeln!(f, "what was removed or updated is kept in {undo}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! The staging file: the document's records, encoded for the target, beside the target.
+//!
+//! A SQLite database of its own, so that applying it is set-wise SQL inside one transaction of the
+//! target. It is written without syncing: after a power cut it is thrown away, not trusted.
+
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use golden::cli::Lock;
+use golden::document::canonical::DigestArray;
+use golden::document::{Digest, RecordKind};
+use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Schema, Table};
+use golden::{Context, Error, Result};
+use rusqlite::types::Value as Stored;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+/// Analyses between commits.
+const COMMIT_EVERY: i64 = 10;
+
+/// What becomes of vectors that an interrupted import left in the staging file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are used again.
+    Resume,
+    /// Staging starts from nothing.
+    Discard,
+}
+
+/// The staging file of one target, held under a lock against a second importer.
+pub struct Staging {
+    path: PathBuf,
+    connection: Connection,
+    analyses: i64,
+    _lock: Lock,
+}
+
+impl Staging {
+    /// Locks the staging file of the target at `target`.
+    pub fn create(target: &Path, leftovers: Leftovers) -> Result<Self> {
+        let path = beside(target, "golden-staging");
+        let lock = Lock::take(&path, "another golden-import")?;
+        let cannot_stage = || format!("cannot stage in {}", path.display());
+        if leftovers == Leftovers::Discard {
+            // A journal of the old file must not be rolled back into the new one.
+            remove(&journal_of(&path))?;
+            OpenOptions::new().write(true).truncate(true).open(&path).context(cannot_stage)?;
+        }
+        let connection = Connection::open(&path).context(cannot_stage)?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096;
+                 CREATE TABLE IF NOT EXISTS vectors(
+                     text BLOB PRIMARY KEY, model TEXT, dimension INTEGER, vector) WITHOUT ROWID;",
+            )
+            .context(cannot_stage)?;
+        connection.set_prepared_statement_cache_capacity(16);
+        Ok(Self { path, connection, analyses: 0, _lock: lock })
+    }
+
+    /// Makes a table for each of the target's.
+    pub fn prepare(&self, schema: &Schema) -> Result<()> {
+        for table in schema.tables() {
+            let columns: Vec<_> = (0..table.columns.len()).map(column_name).collect();
+            self.connection.execute_batch(&format!(
+                "DROP TABLE IF EXISTS {0};
+                 CREATE TABLE {0}(seq INTEGER PRIMARY KEY, parent INTEGER, position INTEGER, name TEXT,
+                                  sort BLOB, digest BLOB, text BLOB, {1});",
+                table.kind.plural(),
+                columns.join(", "),
+            ))?;
+        }
+        self.connection.execute_batch("BEGIN")?;
+        Ok(())
+    }
+
+    /// The staging file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection to it.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Stages a chunk of the analysis that comes next. `digest` is in normal form.
+    pub fn chunk(&mut self, chunk: NormalChunk, position: i64, digest: Digest) -> Result<()> {
+        let text = chunk.text.map(|text| text.bytes().to_vec());
+        self.insert(RecordKind::Chunk, None, (self.analyses + 1, position), chunk.row, [Some(digest.bytes().to_vec()), text])
+    }
+
+    /// Stages an analysis, after its chunks. `digest` is in normal form.
+    pub fn analysis(&mut self, analysis: NormalAnalysis, digest: Digest) -> Result<()> {
+        self.analyses += 1;
+        let seq = self.analyses;
+        for (kind, rows) in [(RecordKind::Finding, analysis.findings), (RecordKind::Artifact, analysis.artifacts)] {
+            for (position, row) in (0..).zip(rows) {
+                self.insert(kind, None, (seq, position), row, [None, None])?;
+            }
+        }
+        self.insert(RecordKind::Analysis, Some(seq), (seq, 0), analysis.row, [Some(digest.bytes().to_vec()), None])?;
+        if seq % COMMIT_EVERY == 0 {
+            self.connection.execute_batch("COMMIT; BEGIN")?;
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &self,
+        kind: RecordKind,
+        seq: Option<i64>,
+        (parent, position): (i64, i64),
+        row: NormalRow,
+        [digest, text]: [Option<Vec<u8>>; 2],
+    ) -> Result<()> {
+        let marks = vec!["?"; 7 + row.columns.len()].join(", ");
+        let mut statement =
+            self.connection.prepare_cached(&format!("INSERT INTO {} VALUES({marks})", kind.plural()))?;
+        let own = [
+            seq.map_or(Stored::Null, Stored::Integer),
+            Stored::Integer(parent),
+            Stored::Integer(position),
+            row.id.map_or(Stored::Null, Stored::Text),
+            Stored::Blob(row.order),
+            digest.map_or(Stored::Null, Stored::Blob),
+            text.map_or(Stored::Null, Stored::Blob),
+        ];
+        statement.execute(params_from_iter(own.into_iter().chain(row.columns)))?;
+        Ok(())
+    }
+
+    /// Ends staging: everything is in the file.
+    pub fn finish(&self) -> Result<()> {
+        self.connection.execute_batch("COMMIT")?;
+        Ok(())
+    }
+
+    /// How many records of a kind are staged.
+    pub fn count(&self, table: &Table) -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM {}", table.kind.plural());
+        Ok(self.connection.query_row(&sql, [], |row| row.get(0))?)
+    }
+
+    /// Makes staged records findable by name and by stored id.
+    pub fn index(&self, schema: &Schema) -> Result<()> {
+        self.connection.execute_batch("CREATE INDEX analyses_name ON analyses(name)")?;
+        for table in schema.tables() {
+            let id = table.columns.iter().position(|column| column.field == "id").map(column_name);
+            let (kind, Some(id)) = (table.kind.plural(), id) else { continue };
+            self.connection.execute_batch(&format!("CREATE INDEX {kind}_id ON {kind}({id})"))?;
+        }
+        Ok(())
+    }
+
+    /// The first record without a value in a column, and how many there are.
+    pub fn first_null(&self, table: &Table, index: usize) -> Result<Option<(String, u64)>> {
+        let sql = format!(
+            "SELECT coalesce(name, 'number ' || seq), count(*) OVER () FROM {} WHERE {} IS NULL ORDER BY seq LIMIT 1",
+            table.kind.plural(),
+            column_name(index),
+        );
+        Ok(self.connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    }
+
+    /// Whether vectors are in the file.
+    pub fn has_vectors(&self) -> bool {
+        self.connection.query_row("SELECT EXISTS (SELECT 1 FROM vectors)", [], |row| row.get(0)).unwrap_or(false)
+    }
+
+    /// How many of them the database will have to give an id.
+    pub fn count_without_id(&self, table: &Table) -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM {} WHERE name IS NULL", table.kind.plural());
+        Ok(self.connection.query_row(&sql, [], |row| row.get(0))?)
+    }
+
+    /// The content digest of what is staged, in normal form's order.
+    pub fn content_digest(&self) -> Result<Digest> {
+        let mut content = DigestArray::default();
+        let mut statement = self.connection.prepare("SELECT digest FROM analyses ORDER BY sort")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            content.push(&Digest::from_bytes(row.get(0)?));
+        }
+        Ok(content.digest())
+    }
+
+    /// Stores every staged value of a column anew, as `recode` says.
+    pub fn recode(
+        &self,
+        table: &Table,
+        index: usize,
+        recode: impl Fn(Stored) -> Result<Stored> + Send + 'static,
+    ) -> Result<()> {
+        let flags = rusqlite::functions::FunctionFlags::SQLITE_UTF8;
+        self.connection.create_scalar_function("golden_recode", 1, flags, move |context| {
+            recode(context.get(0)?).map_err(|error| rusqlite::Error::UserFunctionError(Box::new(error)))
+        })?;
+        let (kind, column) = (table.kind.plural(), column_name(index));
+        self.connection
+            .execute_batch(&format!("UPDATE {kind} SET {column} = golden_recode({column}) WHERE {column} IS NOT NULL"))?;
+        Ok(())
+    }
+
+    /// Removes the staging file: the import is done, or never needed it.
+    pub fn remove(self) -> Result<()> {
+        let Self { path, connection, .. } = self;
+        connection.close().map_err(|(_, error)| Error::from(error))?;
+        remove(&journal_of(&path))?;
+        remove(&path)
+    }
+}
+
+/// The staging name of a table's column: its position, so that no name needs quoting.
+pub fn column_name(index: usize) -> String {
+    format!("c{index}")
+}
+
+/// A file beside the target: `app.db.golden-staging`.
+pub fn beside(target: &Path, suffix: &str) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn journal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-journal");
+    PathBuf::from(name)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,87 @@
+//! The undo document: what an import will remove or update, as it was.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use golden::document::{Created, Fields, Layout, VERSION};
+use golden::store::sqlite::{Dataset, DocumentOptions, Selection, quote};
+use golden::{Context, Result};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::plan::{Job, Plan};
+use crate::staging::beside;
+
+/// Writes the undo document, complete and on disk before anything is changed; none where nothing that
+/// exists will change. The connection is in the transaction that will make the change.
+pub fn write(connection: &mut Connection, job: &Job<'_>, plan: Plan, target: &Path) -> Result<Option<PathBuf>> {
+    if plan.updated + plan.removed == 0 {
+        return Ok(None);
+    }
+    let table = &job.schema.analyses;
+    connection.execute_batch(&format!(
+        "CREATE TEMP TABLE golden_undone AS SELECT id FROM temp.golden_removed
+         UNION ALL SELECT t.{id} FROM temp.golden_plan p CROSS JOIN staging.analyses s ON s.seq = p.seq
+                   CROSS JOIN main.{name} t ON t.{id} = {staged} WHERE p.action = 'update'",
+        id = quote(&table.id()?.name),
+        name = quote(&table.name),
+        staged = job.staged_analysis_id("s")?,
+    ))?;
+    let created = Created::now();
+    let path = free_name(target, &created.file_stamp());
+    let temporary = beside(&path, "tmp");
+    let cannot_write = || format!("cannot write the undo document {}", path.display());
+
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary);
+    let file = file.context(cannot_write)?;
+    let written = write_document(connection, job, created, file).and_then(|()| Ok(fs::rename(&temporary, &path)?));
+    if let Err(error) = written {
+        // Whatever is there is no undo document, and the database has not been touched.
+        let _ = fs::remove_file(&temporary);
+        return Err(error.context(cannot_write()));
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).context(cannot_write)?;
+    Ok(Some(path))
+}
+
+fn write_document(connection: &mut Connection, job: &Job<'_>, created: Created, file: File) -> Result<()> {
+    let selection = Selection::Ids("temp.golden_undone".into(), "id".into());
+    let mut dataset = Dataset::select(connection, job.schema, &selection)?;
+    let counts = dataset.counts;
+    let top_level = Fields::from_iter([
+        ("version".to_owned(), json!(VERSION)),
+        ("created_at".to_owned(), json!(created.to_string())),
+        (
+            "metadata".to_owned(),
+            json!({
+                "total_analyses": counts.analyses,
+                "total_chunks": counts.chunks,
+                "total_artifacts": counts.artifacts,
+                // Nothing is selected: replacing by this document removes nothing else.
+                "selection": [],
+                "columns": job.schema.columns(),
+                "forms": job.schema.forms,
+            }),
+        ),
+    ]);
+    let gzip = GzBuilder::new().mtime(0).write(BufWriter::new(file), Compression::fast());
+    let options = DocumentOptions { layout: Layout::Compact, max_record: usize::MAX };
+    let (gzip, _) = dataset.write_document(gzip, options, top_level, |_| {})?;
+    let mut buffered = gzip.finish()?;
+    buffered.flush()?;
+    buffered.get_ref().sync_all()?;
+    Ok(())
+}
+
+/// `app.db.golden-undo-20250101T120000Z.json.gz`, or with a number where that exists.
+fn free_name(target: &Path, stamp: &str) -> PathBuf {
+    let name = |number: u32| match number {
+        1 => beside(target, &format!("golden-undo-{stamp}.json.gz")),
+        number => beside(target, &format!("golden-undo-{stamp}-{number}.json.gz")),
+    };
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1))
+}

@@ -1,0 +1,148 @@
+//! Vectors in the target: written where the document's texts were embedded, kept where a text did not
+//! change, cleared where it did. `golden_vectors` says what made each and from which text.
+
+use golden::Result;
+use golden::document::RecordKind;
+use golden::store::sqlite::quote;
+use golden::store::{VectorColumn, VectorPlace};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::apply::{removed_rows, staged_id, staged_rows};
+use crate::columns::Covered;
+use crate::plan::Job;
+use crate::staging::column_name;
+
+/// Whether the staging file holds vectors for this import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vectors {
+    /// Unchanged texts keep theirs, others have none.
+    Kept,
+    /// Every text that is not blank has one in the staging file, or a current one in the target.
+    Embedded,
+}
+
+impl Vectors {
+    /// The vector column as far as it stands in the table of chunks.
+    fn chunk_column<'j>(job: &'j Job<'_>) -> Option<&'j VectorColumn> {
+        job.schema.vectors.as_ref().filter(|vectors| vectors.place == VectorPlace::ChunkColumn)
+    }
+
+    /// What a changed chunk's vector becomes.
+    pub fn assignment(self, job: &Job<'_>, covered: &Covered) -> Result<Option<String>> {
+        let (Some(column), Some(content)) = (Self::chunk_column(job), covered.position("content")) else { return Ok(None) };
+        let (name, text) = (quote(&column.name), quote(&covered.table.columns[content].name));
+        let kept = format!("CASE WHEN t.{text} IS s.{} COLLATE BINARY THEN t.{name} END", column_name(content));
+        Ok(Some(match self {
+            Self::Kept => format!("{name} = {kept}"),
+            Self::Embedded => format!("{name} = coalesce({STAGED_VECTOR}, {kept})"),
+        }))
+    }
+
+    /// The column and value of a new chunk's vector.
+    pub fn insertion(self, job: &Job<'_>) -> Option<(String, String)> {
+        let column = Self::chunk_column(job).filter(|_| self == Self::Embedded)?;
+        Some((quote(&column.name), STAGED_VECTOR.to_owned()))
+    }
+}
+
+const STAGED_VECTOR: &str = "(SELECT v.vector FROM staging.vectors v WHERE v.text = s.text)";
+
+const LEDGER: &str = "main.golden_vectors";
+
+fn has_ledger(target: &Connection) -> Result<bool> {
+    let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
+    Ok(target.query_row(sql, [], |_| Ok(())).optional()?.is_some())
+}
+
+/// Removes the vectors of chunks that go, and those in a table of their own of chunks whose text will
+/// change. (A vector in the chunk's own row is seen to when the row is updated.)
+pub fn remove(target: &Connection, job: &Job<'_>) -> Result<()> {
+    let mut stale = format!("SELECT id FROM {}", removed_rows(RecordKind::Chunk));
+    if let Some((covered, content)) =
+        job.covered(RecordKind::Chunk).and_then(|covered| Some((covered, covered.position("content")?)))
+    {
+        let table = &covered.table;
+        let key = quote(&table.id()?.name);
+        stale += &format!(
+            " UNION ALL SELECT t.{key} FROM {rows} CROSS JOIN main.{name} t ON t.{key} = {id} \
+              WHERE t.{text} IS NOT s.{staged} COLLATE BINARY",
+            rows = staged_rows(RecordKind::Chunk),
+            name = quote(&table.name),
+            id = staged_id(job, covered)?,
+            text = quote(&table.columns[content].name),
+            staged = column_name(content),
+        );
+    }
+    if let Some(VectorPlace::Table { name, chunk }) = job.schema.vectors.as_ref().map(|vectors| &vectors.place) {
+        target.execute(&format!("DELETE FROM main.{} WHERE {} IN ({stale})", quote(name), quote(chunk)), [])?;
+    }
+    if has_ledger(target)? {
+        target.execute(&format!("DELETE FROM {LEDGER} WHERE chunk_id IN ({stale})"), [])?;
+    }
+    Ok(())
+}
+
+/// Writes the vectors that were embedded, and notes what made them.
+pub fn apply(target: &Connection, job: &Job<'_>, vectors: Vectors) -> Result<()> {
+    let (Some(column), Some(covered)) = (&job.schema.vectors, job.covered(RecordKind::Chunk)) else { return Ok(()) };
+    let id = staged_id(job, covered)?;
+    let staged = "staging.chunks s JOIN staging.vectors v ON v.text = s.text \
+                  JOIN temp.golden_plan p ON p.seq = s.parent AND p.action <> 'skip'";
+    let chunks = quote(&job.schema.chunks.name);
+    let key = quote(&job.schema.chunks.id()?.name);
+    if vectors == Vectors::Kept {
+        return Ok(());
+    }
+    let name = quote(&column.name);
+    match &column.place {
+        VectorPlace::ChunkColumn => {
+            // Chunks that were not written, but whose vector another model made.
+            target.execute(
+                &format!(
+                    "UPDATE main.{chunks} AS t SET {name} = v.vector FROM {staged}
+                     WHERE t.{key} = {id} AND t.{name} IS NOT v.vector"
+                ),
+                [],
+            )?;
+        }
+        VectorPlace::Table { name: table, chunk } => {
+            let (table, chunk) = (quote(table), quote(chunk));
+            target.execute(
+                &format!(
+                    "UPDATE main.{table} AS t SET {name} = v.vector FROM {staged}
+                     WHERE t.{chunk} = {id} AND t.{name} IS NOT v.vector"
+                ),
+                [],
+            )?;
+            target.execute(
+                &format!(
+                    "INSERT INTO main.{table}({chunk}, {name}) SELECT {id}, v.vector FROM {staged}
+                     WHERE NOT EXISTS (SELECT 1 FROM main.{table} t WHERE t.{chunk} = {id})"
+                ),
+                [],
+            )?;
+        }
+    }
+    target.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {LEDGER}(
+             chunk_id PRIMARY KEY, model TEXT NOT NULL, dimension INTEGER NOT NULL, text_sha256 TEXT NOT NULL
+         ) WITHOUT ROWID;
+         INSERT OR REPLACE INTO {LEDGER}
+             SELECT {id}, v.model, v.dimension, lower(hex(v.text)) FROM {staged};",
+    ))?;
+    Ok(())
+}
+
+/// How many of the document's chunks have no vector now; none where the target keeps no vectors.
+pub fn count_missing(target: &Connection, job: &Job<'_>) -> Result<Option<u64>> {
+    let (Some(has_vector), Some(covered)) = (job.schema.has_vector_condition()?, job.covered(RecordKind::Chunk)) else {
+        return Ok(None);
+    };
+    let sql = format!(
+        "SELECT count(*) FROM staging.chunks s CROSS JOIN main.{} t ON t.{} = {} WHERE NOT ({has_vector})",
+        quote(&job.schema.chunks.name),
+        quote(&job.schema.chunks.id()?.name),
+        staged_id(job, covered)?,
+    );
+    Ok(Some(target.query_row(&sql, [], |row| row.get(0))?))
+}

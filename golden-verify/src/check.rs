@@ -10,6 +10,7 @@ use golden::document::Limits;
 use golden::document::verify::{self, Checksums, Verification};
 
 use crate::cli::Cli;
+use crate::compare::compare;
 use crate::report::{Outcome, Report};
 
 pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode> {
@@ -19,8 +20,11 @@ pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode
 
 fn check(cli: &Cli, file: &Path, reporter: &Reporter) -> Outcome {
     match open_input(file) {
-        Ok(input) => Outcome { result: verify(cli, input.reader, reporter), name: input.name },
-        Err(error) => Outcome { name: file.display().to_string(), result: Err(error) },
+        Ok(input) => match &cli.db {
+            None => Outcome::of(input.name, verify(cli, input.reader, reporter)),
+            Some(database) => Outcome::of_comparison(input.name, compare(cli, database, input.reader, reporter)),
+        },
+        Err(error) => Outcome::of(file.display().to_string(), Err(error)),
     }
 }
 

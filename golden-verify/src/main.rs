@@ -2,6 +2,7 @@
 
 mod check;
 mod cli;
+mod compare;
 mod normal;
 mod report;
 mod seal;

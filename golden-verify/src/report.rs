@@ -1,30 +1,50 @@
 //! What golden-verify says about documents.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::document::verify::{Issue, Severity, Verification};
+use golden::document::verify::{Counts, Issue, Severity, Verification};
 use golden::document::{Place, RecordName};
 use golden::{Error, Kind, Result};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::compare::Comparison;
+
 /// How the verification of one document ended. An error means that it could not be read to its end.
 pub struct Outcome {
     pub name: String,
     pub result: Result<Verification>,
+    /// How it compares with the database, if that was asked for.
+    pub comparison: Option<Comparison>,
 }
 
 impl Outcome {
+    /// Of a verification alone.
+    pub fn of(name: String, result: Result<Verification>) -> Self {
+        Self { name, result, comparison: None }
+    }
+
+    /// Of a verification and a comparison.
+    pub fn of_comparison(name: String, result: Result<(Verification, Comparison)>) -> Self {
+        match result {
+            Ok((verification, comparison)) => Self { name, result: Ok(verification), comparison: Some(comparison) },
+            Err(error) => Self::of(name, Err(error)),
+        }
+    }
+
     /// Nothing, or the kind of error with which the program ends.
     fn failure(&self) -> Option<Kind> {
         match &self.result {
-            Ok(verification) if verification.is_ok() => None,
+            Ok(verification) if verification.is_ok() && !self.differs() => None,
             Ok(_) => Some(Kind::Data),
             Err(error) => Some(error.kind()),
         }
+    }
+
+    fn differs(&self) -> bool {
+        self.comparison.as_ref().is_some_and(|comparison| !comparison.is_equal())
     }
 }
 
@@ -40,7 +60,11 @@ impl Report {
 
     /// Prints the report; gives the exit code, the worst of all documents'.
     pub fn print(self, reporter: &Reporter) -> Result<ExitCode> {
-        let has_issues = |outcome: &Outcome| outcome.result.as_ref().is_ok_and(|it| !it.issues.is_empty());
+        let has_issues = |outcome: &Outcome| {
+            let lacks_vectors = |it: &Comparison| it.without_vector.is_some_and(|count| count > 0);
+            outcome.result.as_ref().is_ok_and(|it| !it.issues.is_empty())
+                || outcome.comparison.as_ref().is_some_and(lacks_vectors)
+        };
         let must_be_seen = self.outcomes.iter().any(|it| it.failure().is_some() || has_issues(it));
         reporter.report(&self, must_be_seen)?;
         Ok(self.failure().map_or(ExitCode::SUCCESS, ExitCode::from))
@@ -54,7 +78,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.outcomes.iter().try_for_each(|outcome| match &outcome.result {
-            Ok(verification) => write_verification(f, &outcome.name, verification),
+            Ok(verification) => {
+                write_verification(f, &outcome.name, verification)?;
+                outcome.comparison.as_ref().map_or(Ok(()), |comparison| write_comparison(f, comparison))
+            }
             Err(error) => write_error(f, &outcome.name, error),
         })
     }
@@ -92,28 +119,53 @@ fn write_verification(f: &mut fmt::Formatter<'_>, name: &str, verification: &Ver
     } else {
         writeln!(f, "  it carries no digests: only structure and counts could be verified (--seal adds them)")?;
     }
-    let mut shown = BTreeMap::new();
-    for issue in &verification.issues {
-        let label = match issue.severity {
+    for group in verification.issues.chunk_by(|a, b| (a.severity, a.check) == (b.severity, b.check)) {
+        let [first, ..] = group else { continue };
+        let label = match first.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        writeln!(f, "  {label}: {issue}")?;
-        let key = (issue.severity, issue.check);
-        let shown: &mut u64 = shown.entry(key).or_default();
-        *shown += 1;
-        let total = verification.issue_counts.get(&key).copied().unwrap_or_default();
-        let is_last = !verification
-            .issues
-            .iter()
-            .skip_while(|other| *other != issue)
-            .skip(1)
-            .any(|other| (other.severity, other.check) == key);
-        if is_last && total > *shown {
-            writeln!(f, "  {label}: and {} more of {}", total - *shown, issue.check)?;
+        for issue in group {
+            writeln!(f, "  {label}: {issue}")?;
+        }
+        let total = verification.issue_counts.get(&(first.severity, first.check)).copied().unwrap_or_default();
+        let shown = group.len() as u64;
+        if total > shown {
+            writeln!(f, "  {label}: and {} more of {}", total - shown, first.check)?;
         }
     }
     Ok(())
+}
+
+fn write_comparison(f: &mut fmt::Formatter<'_>, comparison: &Comparison) -> fmt::Result {
+    let Comparison { database, missing, extra, changed, unknown_fields, unfit, without_vector } = comparison;
+    let verdict = if comparison.is_equal() { "holds the same" } else { "DIFFERS" };
+    let Counts { analyses, chunks, artifacts, .. } = database;
+    writeln!(f, "  the database {verdict}: {analyses} analyses, {chunks} chunks, {artifacts} artifacts")?;
+    for (what, records) in [
+        ("missing from the database", missing),
+        ("in the database only", extra),
+        ("with other content in the database", changed),
+    ] {
+        for name in &records.names {
+            writeln!(f, "  error: {what}: {name}")?;
+        }
+        let shown = records.names.len() as u64;
+        if records.count > shown {
+            writeln!(f, "  error: {what}: and {} more", records.count - shown)?;
+        }
+    }
+    for field in unknown_fields {
+        writeln!(f, "  error: the database has no column for `{field}`")?;
+    }
+    for record in unfit {
+        writeln!(f, "  error: the database cannot hold it: {record}")?;
+    }
+    match without_vector {
+        None | Some(0) => Ok(()),
+        Some(1) => writeln!(f, "  warning: 1 chunk has no vector"),
+        Some(count) => writeln!(f, "  warning: {count} chunks have no vector"),
+    }
 }
 
 impl Serialize for Report {
@@ -141,6 +193,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
             "errors": verification.count(Severity::Error),
             "warnings": verification.count(Severity::Warning),
             "issues": verification.issues.iter().map(issue_json).collect::<Vec<_>>(),
+            "database": outcome.comparison,
         }),
         Err(error) => json!({
             "name": outcome.name,

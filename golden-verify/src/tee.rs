@@ -32,7 +32,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
         Err(error) if error.is_broken_pipe() => return result.map(|_| ExitCode::SUCCESS),
         _ => {}
     }
-    Report::new(vec![Outcome { name: raw.name, result }]).print(reporter)
+    Report::new(vec![Outcome::of(raw.name, result)]).print(reporter)
 }
 
 /// Reads from `input` and writes what it read to `output`, except for what may be the end.

@@ -1,0 +1,101 @@
+//! The documentation says nothing that does not run. Budget: 10 s.
+
+use std::collections::BTreeSet;
+
+use golden::store::Mapping;
+use golden_tests::{Sandbox, content_digest, tools_present};
+
+const README: &str = include_str!("../../README.md");
+const FORMAT: &str = include_str!("../../docs/format.md");
+const MAPPING: &str = include_str!("../../docs/mapping.md");
+const IMPORT: &str = include_str!("../../docs/import.md");
+const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
+const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
+
+/// The code blocks of a page in one language.
+fn blocks<'a>(page: &'a str, language: &'a str) -> impl Iterator<Item = &'a str> {
+    let fenced = page.split("\n```").skip(1).step_by(2);
+    fenced.filter_map(move |block| block.strip_prefix(language)?.strip_prefix('\n'))
+}
+
+#[test]
+fn the_test_vector_is_sealed_and_in_normal_form() {
+    let sandbox = Sandbox::new();
+    sandbox.write("vector.json", TEST_VECTOR);
+    sandbox.sh("golden-verify --require-checksums vector.json").ok().never_says("warning");
+    assert!(FORMAT.contains(&content_digest(TEST_VECTOR.as_bytes())));
+    let sealed = sandbox.sh("golden-verify --seal vector.json").ok();
+    assert_eq!(sealed.text(), TEST_VECTOR);
+    for canonical in blocks(FORMAT, "") {
+        let value = serde_json::from_str(canonical).expect("canonical JSON");
+        let digest = golden::document::Digest::of_value(&value).to_string();
+        assert_eq!(digest, golden::document::Digest::of(canonical.as_bytes()).to_string());
+        assert!(FORMAT.contains(&digest) && TEST_VECTOR.contains(&digest));
+    }
+    let cited = FORMAT.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64);
+    assert!(cited.into_iter().all(|digest| TEST_VECTOR.contains(digest)));
+}
+
+#[test]
+fn the_structure_shown_is_accepted() {
+    let sandbox = Sandbox::new();
+    sandbox.write("shown.json", blocks(FORMAT, "json").next().expect("an example"));
+    sandbox.sh("golden-verify shown.json").ok();
+}
+
+#[test]
+fn the_mappings_shown_are_valid() {
+    assert!(blocks(MAPPING, "toml").count() > 3);
+    for example in blocks(MAPPING, "toml") {
+        Mapping::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
+    }
+}
+
+#[test]
+fn every_option_in_the_documentation_exists() {
+    let sandbox = Sandbox::new();
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        words.filter(|word| word.starts_with("--") && word.len() > 3).map(str::to_owned).collect()
+    };
+    let known: BTreeSet<_> =
+        PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
+    for page in [README, FORMAT, MAPPING, IMPORT] {
+        let unknown: Vec<_> = words(page).difference(&known).cloned().collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
+
+#[test]
+fn every_program_has_help_with_an_example_a_man_page_and_completions() {
+    let sandbox = Sandbox::new();
+    for program in PROGRAMS {
+        sandbox.sh(&format!("{program} --help")).ok().says("Example").says("Exit");
+        sandbox.sh(&format!("{program} --version")).ok().says(env!("CARGO_PKG_VERSION"));
+        sandbox.sh(&format!("{program} --generate man")).ok().says(".TH").says("EXIT STATUS").says("locked");
+        for shell in ["bash", "zsh", "fish"] {
+            sandbox.sh(&format!("{program} --generate {shell}")).ok().says(program);
+        }
+        sandbox.sh(&format!("{program} --generate bash | bash -n")).ok();
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_run() {
+    if !tools_present(&["gzip"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("data")).expect("a folder");
+    sandbox.sql("data/app.db", golden_tests::SMALL);
+    let commands: Vec<_> = blocks(README, "console")
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("$ "))
+        .filter(|command| !command.starts_with("./scripts"))
+        .map(|command| command.replace("ssh backup cat", "cat"))
+        .collect();
+    assert!(commands.len() >= 5);
+    for command in commands {
+        sandbox.sh(&command).ok();
+    }
+}

@@ -48,6 +48,11 @@ impl Digest {
         Some(Self(bytes))
     }
 
+    /// Whether `text` is how this digest is written.
+    pub(super) fn is_written(&self, text: &Value) -> bool {
+        text.as_str().is_some_and(|text| text.as_bytes() == self.hex())
+    }
+
     /// The 64 digits, in ASCII.
     pub(super) fn hex(&self) -> [u8; 64] {
         let mut digits = [0; 64];

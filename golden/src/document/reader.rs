@@ -198,7 +198,8 @@ impl Assembly {
         match parsed {
             Parsed::Chunk(chunk) => {
                 self.chunks += 1;
-                if let Some(claim) = claim(&chunk.sealed).filter(|claim| *claim != chunk.digest) {
+                let claim = claim(&chunk.sealed, chunk.digest);
+                if claim != chunk.digest {
                     self.chunk_claims.push((self.chunk_digests.len(), claim));
                 }
                 self.chunk_digests.push(chunk.digest);
@@ -215,7 +216,7 @@ impl Assembly {
                 }
                 self.chunk_digests.clear();
                 self.content.push(&digest);
-                self.content_by_claims.push(&claim(&sealed).unwrap_or(digest));
+                self.content_by_claims.push(&claim(&sealed, digest));
                 Ok(Event::Analysis(Analysis { place, fields, sealed, digest, digest_by_claims, chunks }))
             }
             Parsed::End { top_level, checksums, analyses } => {
@@ -234,9 +235,12 @@ impl Assembly {
     }
 }
 
-/// The digest that a record says it has.
-fn claim(sealed: &Option<Value>) -> Option<Digest> {
-    sealed.as_ref().and_then(Value::as_str).and_then(Digest::parse)
+/// The digest that a record says it has; its true one if it says none.
+fn claim(sealed: &Option<Value>, digest: Digest) -> Digest {
+    match sealed {
+        Some(sealed) if !digest.is_written(sealed) => sealed.as_str().and_then(Digest::parse).unwrap_or(digest),
+        _ => digest,
+    }
 }
 
 /// Fails unless all that a document must have is there; gives the number of analyses.

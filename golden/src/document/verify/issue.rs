@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::document::{Fields, Place, RecordKind};
+use crate::document::{Fields, Place, RecordKind, RecordName};
 
 /// How many issues of one kind are kept to be shown; all are counted.
 const SHOWN: u64 = 20;
@@ -128,6 +128,16 @@ impl Issues {
     pub fn warning(&mut self, check: Check, place: Option<&Place>, message: impl Into<String>) {
         let issue = Issue { check, severity: Severity::Warning, place: place.cloned(), message: message.into() };
         self.push(issue, Excuse::Never);
+    }
+
+    /// Adds an analysis's name to issues of its chunks that came before its id.
+    pub fn name_analysis(&mut self, name: &RecordName) {
+        let shown = self.groups.values_mut().flat_map(|(_, shown)| shown);
+        for place in shown.filter_map(|issue| issue.place.as_mut()) {
+            if place.analysis.position == name.position {
+                place.analysis.clone_from(name);
+            }
+        }
     }
 
     /// Decides what the document's `metadata` excuses, and gives the issues: errors first, then by

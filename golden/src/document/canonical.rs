@@ -201,8 +201,8 @@ fn plain_length(bytes: &[u8]) -> usize {
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let below = |limit: u64, word: u64| word.wrapping_sub(ONES * limit) & !word;
-        let found =
-            below(0x20, word) | below(1, word ^ ONES * u64::from(b'"')) | below(1, word ^ ONES * u64::from(b'\\'));
+        let is = |byte: u8| below(1, word ^ (ONES * u64::from(byte)));
+        let found = below(0x20, word) | is(b'"') | is(b'\\');
         if found & HIGH_BITS != 0 {
             return index * 8 + (found & HIGH_BITS).trailing_zeros() as usize / 8;
         }

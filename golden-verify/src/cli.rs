@@ -21,8 +21,8 @@ pub struct Cli {
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["tee", "seal"])]
     pub db: Option<String>,
 
-    /// Mapping of tables and columns [default: ./golden.toml where it exists]
-    #[arg(long, value_name = "FILE", env = "GOLDEN_SCHEMA", requires = "db")]
+    /// With --db: mapping of tables and columns [default: ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE", env = "GOLDEN_SCHEMA")]
     pub schema: Option<PathBuf>,
 
     /// Fail if the document carries no digests

@@ -69,7 +69,7 @@ mod tests {
         let mut output = Vec::new();
         for block in blocks {
             let mut tee = Tee { input: block.as_bytes(), held_back: Arc::clone(&held_back), output: &mut output };
-            tee.read(&mut [0; 100]).unwrap();
+            assert_eq!(tee.read(&mut [0; 100]).unwrap(), block.len());
         }
         let held_back = held_back.lock().unwrap().clone();
         (String::from_utf8(output).unwrap(), String::from_utf8(held_back).unwrap())

@@ -23,12 +23,12 @@ fn every_value() -> Sandbox {
         "app.db",
         r#"
         ALTER TABLE chunks ADD COLUMN "Ünïcode 🚀 name" FLOAT;
-        ALTER TABLE chunks ADD COLUMN "דּ" REAL;
+        ALTER TABLE chunks ADD COLUMN "ａ" REAL;
         ALTER TABLE chunks ADD COLUMN sha256 TEXT;
         ALTER TABLE chunks ADD COLUMN big BIGINT;
-        UPDATE chunks SET "Ünïcode 🚀 name" = 333333333.33333329, "דּ" = 1e30, sha256 = 'of my own', big = 9007199254740993;
-        UPDATE chunks SET "דּ" = 5e-324 WHERE chunk_index = 1;
-        UPDATE chunks SET "דּ" = -0.0, score = 9e999 WHERE chunk_index = 2;
+        UPDATE chunks SET "Ünïcode 🚀 name" = 333333333.33333329, "ａ" = 1e30, sha256 = 'of my own', big = 9007199254740993;
+        UPDATE chunks SET "ａ" = 5e-324 WHERE chunk_index = 1;
+        UPDATE chunks SET "ａ" = -0.0, score = 9e999 WHERE chunk_index = 2;
         UPDATE chunks SET content = char(1, 8, 9, 10, 12, 13, 31, 34, 92, 47, 127, 128, 8232, 65533, 1114111);
         UPDATE artifacts SET metadata = '{"b": [1.0, 1e2, -0, 0.1], "a": {"€": null, "\r": true, "1": ""}}';
         "#,

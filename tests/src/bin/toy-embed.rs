@@ -48,7 +48,9 @@ fn main() {
             }
         }
         // Flushed line by line, as the protocol asks of a coprocess.
-        writeln!(stdout(), "{answer}").and_then(|()| stdout().flush()).expect("a reader");
+        if writeln!(stdout(), "{answer}").and_then(|()| stdout().flush()).is_err() {
+            exit(3);
+        }
     }
     exit(i32::from(failed));
 }

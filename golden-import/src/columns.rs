@@ -52,20 +52,40 @@ fn parse_set(request: &str) -> Result<(RecordKind, String, Value)> {
     Ok((kind, field.to_owned(), value))
 }
 
-/// What was seen of the records' fields while they were staged.
+/// What was seen of the records while they were staged.
 #[derive(Default)]
 pub struct Seen {
-    present: BTreeMap<RecordKind, Vec<bool>>,
+    kinds: BTreeMap<RecordKind, SeenKind>,
     unknown: BTreeSet<(RecordKind, String)>,
     unknown_kinds: BTreeSet<RecordKind>,
+}
+
+/// What was seen of the records of one kind.
+#[derive(Default)]
+struct SeenKind {
+    records: u64,
+    without_id: u64,
+    /// By column: whether any record has it.
+    present: Vec<bool>,
+    /// By column: how many records have no value, and the first of them.
+    null: Vec<(u64, Option<String>)>,
 }
 
 impl Seen {
     /// Takes note of a record.
     pub fn row(&mut self, kind: RecordKind, row: &NormalRow) {
-        let present = self.present.entry(kind).or_insert_with(|| vec![false; row.present.len()]);
-        for (seen, here) in present.iter_mut().zip(&row.present) {
-            *seen |= here;
+        let seen = self.kinds.entry(kind).or_default();
+        seen.records += 1;
+        seen.without_id += u64::from(row.id.is_none());
+        seen.present.resize(row.present.len(), false);
+        seen.null.resize(row.columns.len(), (0, None));
+        for (index, stored) in row.columns.iter().enumerate() {
+            seen.present[index] |= row.present[index];
+            if *stored == Stored::Null {
+                let (count, first) = &mut seen.null[index];
+                *count += 1;
+                first.get_or_insert_with(|| row.id.clone().unwrap_or_default());
+            }
         }
         self.unknown.extend(row.unknown.iter().map(|field| (kind, field.clone())));
     }
@@ -76,6 +96,42 @@ impl Seen {
         analysis.findings.iter().for_each(|row| self.row(RecordKind::Finding, row));
         analysis.artifacts.iter().for_each(|row| self.row(RecordKind::Artifact, row));
         self.unknown_kinds.extend(&analysis.unknown_kinds);
+    }
+
+    /// How many records of a kind there are.
+    pub fn count(&self, kind: RecordKind) -> u64 {
+        self.kinds.get(&kind).map_or(0, |seen| seen.records)
+    }
+
+    /// The kinds whose records came without ids, into tables that give ids themselves.
+    pub fn unidentified(&self) -> Result<BTreeSet<RecordKind>> {
+        let mut kinds = BTreeSet::new();
+        for (kind, seen) in self.kinds.iter().filter(|(_, seen)| seen.without_id > 0) {
+            if *kind == RecordKind::Analysis || seen.without_id != seen.records {
+                return Err(Error::data(format!("{} of {} {} have no id", seen.without_id, seen.records, kind.plural()))
+                    .guidance("give all of them ids, or none"));
+            }
+            kinds.insert(*kind);
+        }
+        Ok(kinds)
+    }
+
+    /// Refuses records without a value where the target wants one.
+    pub fn refuse_nulls(&self, tables: &[Covered]) -> Result<()> {
+        for covered in tables {
+            let Some(seen) = self.kinds.get(&covered.table.kind) else { continue };
+            for (index, column) in covered.columns().filter(|(_, column)| column.not_null && column.field != "id") {
+                if let (count @ 1.., Some(first)) = &seen.null[index] {
+                    return Err(Error::data(format!(
+                        "{count} {} have no `{}`, which must not be empty; the first is {first}",
+                        covered.table.kind.plural(),
+                        column.field
+                    ))
+                    .guidance("correct the document, or give the column a default"));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -112,7 +168,7 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
     let lists = metadata.get("columns").and_then(Value::as_object);
     for table in schema.tables() {
         let listed = lists.and_then(|lists| lists.get(table.kind.plural())).and_then(Value::as_array);
-        let seen_here = seen.present.get(&table.kind);
+        let seen_here = seen.kinds.get(&table.kind);
         if listed.is_none() && seen_here.is_none() && table.kind != RecordKind::Chunk {
             continue;
         }
@@ -125,7 +181,7 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
         }
         let is_covered = |index: usize, column: &Column| {
             let is_listed = listed.is_some_and(|listed| listed.iter().any(|field| field == column.field.as_str()));
-            let is_present = seen_here.is_some_and(|present| present[index]);
+            let is_present = seen_here.is_some_and(|seen| seen.present[index]);
             let is_identity = column.field == "id" || column.field == "chunk_index" && table.kind == RecordKind::Chunk;
             !is_dropped(&column.field) && (is_listed || is_present || is_identity)
         };

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::apply::{Extent, apply};
 use crate::cli::Cli;
-use crate::columns::{Covered, Requests, Seen, covered};
+use crate::columns::{Requests, Seen, covered};
 use crate::embed::Embedding;
 use crate::init::{Shape, schema_after};
 use crate::plan::{Job, Mode};
@@ -182,9 +182,9 @@ fn import(
     let metadata = staged.metadata();
     adopt_forms(&mut target, mapping, &metadata, staging)?;
     let tables = covered(&target.schema, &staged.seen, &metadata, requests)?;
-    let unidentified = unidentified(&tables, staging)?;
-    refuse_nulls(&tables, staging)?;
-    staging.index(&target.schema)?;
+    let unidentified = staged.seen.unidentified()?;
+    staged.seen.refuse_nulls(&tables)?;
+    staging.index(&target.schema, &target.inhabited)?;
     let content = staging.content_digest()?;
 
     let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
@@ -194,7 +194,7 @@ fn import(
     }
     let vectors = match (&cli.embed, &target.schema.vectors) {
         (Some(command), Some(column)) if !cli.dry_run => {
-            let total = staging.count(&target.schema.chunks)?;
+            let total = staged.seen.count(RecordKind::Chunk);
             let progress = Progress::start(reporter, "embedding", "texts", Some(total));
             let embedding = Embedding { command, chunks: &target.schema.chunks, encoding: column.encoding, pin: &mapping.embedding };
             let existing = target.exists.then_some(path);
@@ -212,6 +212,7 @@ fn import(
         staging: staging.path(),
         covered: &tables,
         unidentified: &unidentified,
+        chunks: staged.seen.count(RecordKind::Chunk),
         mode,
         on_conflict: cli.on_conflict,
     };
@@ -256,6 +257,13 @@ struct Staged {
 impl Staged {
     fn metadata(&self) -> Fields {
         self.top_level.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
+    /// Whether `metadata.columns` lists a field.
+    fn lists(&self, kind: RecordKind, field: &str) -> bool {
+        let columns = self.top_level.get("metadata").and_then(|metadata| metadata.get("columns"));
+        let listed = columns.and_then(|columns| columns.get(kind.plural())).and_then(Value::as_array);
+        listed.is_some_and(|listed| listed.iter().any(|name| name == field))
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -305,6 +313,7 @@ fn stage(
     let mut seen = Seen::default();
     let mut refused: Option<Error> = None;
     let mut chunks: Vec<(Vec<u8>, Digest)> = Vec::new();
+    let mut took_positions = false;
     let mut finished = None;
     read_with(document.reader()?, document.limits, prepare, |event| {
         let verification = verifier.observe(&event)?;
@@ -312,7 +321,12 @@ fn stage(
             Event::Chunk(chunk) => {
                 let position = chunks.len() as i64;
                 match chunk.fields.encoded {
-                    Ok(Encoded::Chunk(normal)) => {
+                    Ok(Encoded::Chunk(mut normal)) => {
+                        if chunk.sealed.is_none() {
+                            let took_position;
+                            (normal, took_position) = normal.with_index();
+                            took_positions |= took_position;
+                        }
                         let digest = normal.digest.unwrap_or(chunk.digest);
                         seen.row(RecordKind::Chunk, &normal.row);
                         chunks.push((normal.row.order.clone(), digest));
@@ -350,10 +364,18 @@ fn stage(
         return Err(Error::data(format!("{}: the document has no end", document.name())));
     };
     refuse_unverified(&verification, &document.name())?;
-    match refused {
-        Some(error) => Err(error.context(document.name())),
-        None => Ok(Staged { seen, top_level, verification }),
+    if let Some(error) = refused {
+        return Err(error.context(document.name()));
     }
+    let staged = Staged { seen, top_level, verification };
+    if took_positions && staged.lists(RecordKind::Chunk, "chunk_index") {
+        return Err(Error::data(format!(
+            "{}: chunks have no chunk_index although metadata.columns lists it, and the document carries no digests",
+            document.name()
+        ))
+        .guidance("give each a chunk_index, or take it out of metadata.columns.chunks to number them by position"));
+    }
+    Ok(staged)
 }
 
 /// A document with errors is not imported.
@@ -390,40 +412,6 @@ fn adopt_forms(target: &mut Target, mapping: &Mapping, metadata: &Fields, stagin
                 Some(value) => to.encode(affinity, &value),
                 None => Ok(rusqlite::types::Value::Null),
             })?;
-        }
-    }
-    Ok(())
-}
-
-/// The kinds whose records came without ids, into tables that give ids themselves.
-fn unidentified(tables: &[Covered], staging: &Staging) -> Result<BTreeSet<RecordKind>> {
-    let mut kinds = BTreeSet::new();
-    for Covered { table, .. } in tables {
-        let (all, without) = (staging.count(table)?, staging.count_without_id(table)?);
-        if without == 0 {
-            continue;
-        }
-        if table.kind == RecordKind::Analysis || without != all {
-            return Err(Error::data(format!("{without} of {all} {} have no id", table.kind.plural()))
-                .guidance("give all of them ids, or none"));
-        }
-        kinds.insert(table.kind);
-    }
-    Ok(kinds)
-}
-
-/// Records without a value where the target wants one.
-fn refuse_nulls(tables: &[Covered], staging: &Staging) -> Result<()> {
-    for covered in tables {
-        for (index, column) in covered.columns().filter(|(_, column)| column.not_null && column.field != "id") {
-            if let Some((name, count)) = staging.first_null(&covered.table, index)? {
-                return Err(Error::data(format!(
-                    "{count} {} have no `{}`, which must not be empty; the first is {name}",
-                    covered.table.kind.plural(),
-                    column.field
-                ))
-                .guidance("correct the document, or give the column a default"));
-            }
         }
     }
     Ok(())

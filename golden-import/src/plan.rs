@@ -40,6 +40,8 @@ pub struct Job<'a> {
     pub covered: &'a [Covered],
     /// Kinds whose records came without ids into tables that give ids themselves.
     pub unidentified: &'a BTreeSet<RecordKind>,
+    /// How many chunks the document has.
+    pub chunks: u64,
     /// What happens to rows that the document does not have.
     pub mode: Mode,
     /// What happens to records that exist with other content.

@@ -3,6 +3,7 @@
 //! A SQLite database of its own, so that applying it is set-wise SQL inside one transaction of the
 //! target. It is written without syncing: after a power cut it is thrown away, not trusted.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use golden::document::{Digest, RecordKind};
 use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Schema, Table};
 use golden::{Context, Error, Result};
 use rusqlite::types::Value as Stored;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 /// Analyses between commits.
 const COMMIT_EVERY: i64 = 10;
@@ -48,7 +49,7 @@ impl Staging {
         let connection = Connection::open(&path).context(cannot_stage)?;
         connection
             .execute_batch(
-                "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096;
+                "PRAGMA page_size = 32768; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096;
                  CREATE TABLE IF NOT EXISTS vectors(
                      text BLOB PRIMARY KEY, model TEXT, dimension INTEGER, vector) WITHOUT ROWID;",
             )
@@ -135,16 +136,11 @@ impl Staging {
         Ok(())
     }
 
-    /// How many records of a kind are staged.
-    pub fn count(&self, table: &Table) -> Result<u64> {
-        let sql = format!("SELECT count(*) FROM {}", table.kind.plural());
-        Ok(self.connection.query_row(&sql, [], |row| row.get(0))?)
-    }
-
-    /// Makes staged records findable by name and by stored id.
-    pub fn index(&self, schema: &Schema) -> Result<()> {
+    /// Makes staged records findable: analyses by name, and by stored id those for which the target has
+    /// rows to hold them against.
+    pub fn index(&self, schema: &Schema, inhabited: &BTreeSet<RecordKind>) -> Result<()> {
         self.connection.execute_batch("CREATE INDEX analyses_name ON analyses(name)")?;
-        for table in schema.tables() {
+        for table in schema.tables().filter(|table| inhabited.contains(&table.kind)) {
             let id = table.columns.iter().position(|column| column.field == "id").map(column_name);
             let (kind, Some(id)) = (table.kind.plural(), id) else { continue };
             self.connection.execute_batch(&format!("CREATE INDEX {kind}_id ON {kind}({id})"))?;
@@ -152,25 +148,9 @@ impl Staging {
         Ok(())
     }
 
-    /// The first record without a value in a column, and how many there are.
-    pub fn first_null(&self, table: &Table, index: usize) -> Result<Option<(String, u64)>> {
-        let sql = format!(
-            "SELECT coalesce(name, 'number ' || seq), count(*) OVER () FROM {} WHERE {} IS NULL ORDER BY seq LIMIT 1",
-            table.kind.plural(),
-            column_name(index),
-        );
-        Ok(self.connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
-    }
-
     /// Whether vectors are in the file.
     pub fn has_vectors(&self) -> bool {
         self.connection.query_row("SELECT EXISTS (SELECT 1 FROM vectors)", [], |row| row.get(0)).unwrap_or(false)
-    }
-
-    /// How many of them the database will have to give an id.
-    pub fn count_without_id(&self, table: &Table) -> Result<u64> {
-        let sql = format!("SELECT count(*) FROM {} WHERE name IS NULL", table.kind.plural());
-        Ok(self.connection.query_row(&sql, [], |row| row.get(0))?)
     }
 
     /// The content digest of what is staged, in normal form's order.

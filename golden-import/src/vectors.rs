@@ -138,9 +138,14 @@ pub fn count_missing(target: &Connection, job: &Job<'_>) -> Result<Option<u64>> 
     let (Some(has_vector), Some(covered)) = (job.schema.has_vector_condition()?, job.covered(RecordKind::Chunk)) else {
         return Ok(None);
     };
+    // Where no chunk at all has a vector, there is no need to look the document's up.
+    let chunks = quote(&job.schema.chunks.name);
+    let some = format!("SELECT EXISTS (SELECT 1 FROM main.{chunks} t WHERE {has_vector})");
+    if !target.query_row(&some, [], |row| row.get::<_, bool>(0))? {
+        return Ok(Some(job.chunks));
+    }
     let sql = format!(
-        "SELECT count(*) FROM staging.chunks s CROSS JOIN main.{} t ON t.{} = {} WHERE NOT ({has_vector})",
-        quote(&job.schema.chunks.name),
+        "SELECT count(*) FROM staging.chunks s CROSS JOIN main.{chunks} t ON t.{} = {} WHERE NOT ({has_vector})",
         quote(&job.schema.chunks.id()?.name),
         staged_id(job, covered)?,
     );

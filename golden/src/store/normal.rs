@@ -33,6 +33,30 @@ pub struct NormalChunk {
     pub digest: Option<Digest>,
     /// The digest of its text: what a vector is made from. None where it has no text.
     pub text: Option<Digest>,
+    /// What it is with its position for `chunk_index`, where it came without one.
+    positioned: Option<Positioned>,
+}
+
+/// What changes in a chunk that takes its position for `chunk_index`.
+struct Positioned {
+    column: usize,
+    index: Stored,
+    order: Vec<u8>,
+    digest: Digest,
+}
+
+impl NormalChunk {
+    /// The chunk with a `chunk_index`: its position, if it came without one. In normal form, where a
+    /// record carries its digest, an absent index is NULL and stays so; only other documents mean the
+    /// position. Also says whether that made a difference.
+    pub fn with_index(mut self) -> (Self, bool) {
+        let Some(positioned) = self.positioned.take() else { return (self, false) };
+        self.row.columns[positioned.column] = positioned.index;
+        self.row.present[positioned.column] = true;
+        self.row.order = positioned.order;
+        self.digest = Some(positioned.digest);
+        (self, true)
+    }
 }
 
 /// An analysis with its findings and artifacts, encoded.
@@ -70,10 +94,7 @@ impl<'s> Normaliser<'s> {
         let table = &self.schema.chunks;
         let (_, name) = place.child.clone().unwrap_or((RecordKind::Chunk, place.analysis.clone()));
         let mut is_as_written = true;
-        if !fields.contains_key("chunk_index") && table.column("chunk_index").is_some() {
-            fields.insert("chunk_index".into(), Value::from(name.position));
-            is_as_written = false;
-        }
+        let lacks_index = !fields.contains_key("chunk_index");
         if !fields.contains_key("id") && !table.assigns_ids {
             let Some(analysis) = &place.analysis.id else {
                 return Err(Error::data("it has no `id`, and its analysis's `id` comes after it").guidance(
@@ -87,7 +108,12 @@ impl<'s> Normaliser<'s> {
         let (row, respelt) = self.row(table, fields)?;
         let digest = respelt.or_else(|| (!is_as_written).then(|| decoded(table, &row)));
         let digest = digest.map(|fields| Digest::of_value(&Value::Object(fields)));
-        Ok(NormalChunk { row, digest, text })
+        let index = table.columns.iter().position(|column| column.field == "chunk_index");
+        let positioned = match index.filter(|_| lacks_index) {
+            Some(column) => Some(positioned(table, &row, column, name.position)?),
+            None => None,
+        };
+        Ok(NormalChunk { row, digest, text, positioned })
     }
 
     /// Encodes an analysis with its findings and artifacts.
@@ -190,12 +216,31 @@ impl<'s> Normaliser<'s> {
         let value_at = |index: usize| table.columns[index].decode(row.columns[index].clone());
         row.id =
             table.columns.iter().position(|column| column.field == "id").and_then(value_at).as_ref().and_then(id_text);
-        for &index in &table.order {
-            order::push_key(value_at(index).as_ref(), &mut row.order);
-        }
+        row.order = order_key(table, &row.columns);
         let respelt = (!is_as_written).then(|| decoded(table, &row));
         Ok((row, respelt))
     }
+}
+
+/// What a chunk is with its position for `chunk_index`.
+fn positioned(table: &Table, row: &NormalRow, column: usize, position: u64) -> Result<Positioned> {
+    let mut columns = row.columns.clone();
+    columns[column] = table.columns[column].encode(&Value::from(position))?;
+    Ok(Positioned {
+        column,
+        index: columns[column].clone(),
+        order: order_key(table, &columns),
+        digest: Digest::of_value(&Value::Object(table.fields(columns))),
+    })
+}
+
+/// Sorts a row among its siblings.
+fn order_key(table: &Table, columns: &[Stored]) -> Vec<u8> {
+    let mut key = Vec::new();
+    for &index in &table.order {
+        order::push_key(table.columns[index].decode(columns[index].clone()).as_ref(), &mut key);
+    }
+    key
 }
 
 /// A row's fields as the database gives them back.

@@ -11,7 +11,7 @@ run() {
 }
 
 say 'Building the programs (the first time takes a minute or two)'
-cargo build --release --quiet -p golden-export -p golden-verify -p golden-import
+cargo build --release -p golden-export -p golden-verify -p golden-import
 
 target=${CARGO_TARGET_DIR:-target}
 PATH=$(cd "$target/release" && pwd):$PATH
@@ -25,7 +25,7 @@ unset DATABASE_URL GOLDEN_SCHEMA
 
 say 'A database of this project'\''s pages: each page an analysis, each section a chunk'
 run 'golden-export --db data/app.db --output golden.json'
-run 'head -n 40 golden.json'
+run "grep -A 16 '\"url\": \"README.md\"' golden.json | cut -c 1-100"
 
 say 'Prove that the document is intact'
 run 'golden-verify golden.json'

@@ -178,8 +178,8 @@ fn a_full_device() {
     let sandbox = Sandbox::generated(20);
     sandbox.sh("golden-export --db app.db > /dev/full").exits(3).one_error();
     sandbox.sh("golden-export --db app.db --compact --gzip > /dev/full").exits(3).one_error();
-    sandbox.sh("golden-export --db app.db | golden-verify --tee > /dev/full").exits(3).one_error();
-    sandbox.sh("golden-export --db app.db | golden-verify --seal > /dev/full").exits(3).one_error();
+    sandbox.sh("golden-export --db app.db | golden-verify --tee > /dev/full").exits(3).says("No space left");
+    sandbox.sh("golden-export --db app.db | golden-verify --seal > /dev/full").exits(3).says("No space left");
 }
 
 #[test]
@@ -256,6 +256,7 @@ fn a_second_importer_is_told_to_wait() {
     stdin.write_all(&document[..document.len() / 2]).expect("the first half");
     // Time enough for the first to have taken its staging file.
     thread::sleep(Duration::from_millis(500));
+    assert_eq!(sandbox.sh("stat -c %a app.db.golden-staging").ok().text(), "600\n");
     sandbox.sh(&format!("{IMPORT} --lock-timeout 1 backup.json")).exits(4).one_error();
     stdin.write_all(&document[document.len() / 2..]).expect("the second half");
     drop(stdin);

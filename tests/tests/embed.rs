@@ -184,3 +184,28 @@ fn a_pinned_model_is_held_to() {
     sandbox.write("golden.toml", "[embedding]\nmodel = \"toy@000000000001\"\ndimension = 8\n");
     sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
 }
+
+#[test]
+fn vectors_as_json_text_or_in_a_table_of_their_own() {
+    let sandbox = exported();
+    sandbox.sql("json.db", &small_schema().replace("embedding BLOB", "embedding JSON"));
+    sandbox.sh("golden-import --db json.db --embed toy-embed backup.json").ok();
+    let dimensions = sandbox.rows("json.db", "SELECT DISTINCT json_array_length(embedding) FROM chunks");
+    assert_eq!(dimensions, [["8"]]);
+
+    sandbox.write("golden.toml", "[vectors]\ntable = \"chunk_vectors\"\nchunk = \"of_chunk\"\ncolumn = \"data\"\n");
+    sandbox.sql("table.db", &small_schema().replace("embedding BLOB,", ""));
+    sandbox.sql(
+        "table.db",
+        "CREATE TABLE chunk_vectors (of_chunk CHAR(32) PRIMARY KEY REFERENCES chunks (id), data BLOB NOT NULL)",
+    );
+    sandbox.sh("golden-import --db table.db --embed toy-embed backup.json").ok();
+    let joined = "SELECT count(*), min(length(data)) FROM chunk_vectors JOIN chunks ON chunks.id = of_chunk";
+    assert_eq!(sandbox.rows("table.db", joined), [["4", "32"]]);
+    assert_eq!(sandbox.sh("golden-export --db table.db --chunks --missing").ok().text(), "");
+    // A chunk that goes takes its vector along.
+    sandbox.sql("table.db", "INSERT INTO analyses SELECT 'a9', url, content_type, status, created_at, title, token_count FROM analyses LIMIT 1;
+        INSERT INTO chunks (id, analysis_id, content, chunk_index) VALUES ('c9', 'a9', 'extra', 0); INSERT INTO chunk_vectors VALUES ('c9', zeroblob(32))");
+    sandbox.sh("golden-import --db table.db --replace --embed toy-embed backup.json").ok();
+    assert_eq!(sandbox.rows("table.db", joined), [["4", "32"]]);
+}

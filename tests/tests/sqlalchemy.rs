@@ -38,6 +38,7 @@ fn sqlalchemy_urls_name_the_same_database() {
         sandbox.sh(&format!("golden-export --db {url} --compact | golden-verify")).ok();
     }
     sandbox.sh("DATABASE_URL=sqlite+aiosqlite:///app.db golden-export | golden-verify").ok();
+    sandbox.sh("mkdir data && mv app.db data && golden-export | golden-verify").ok();
 }
 
 /// What a person writes without an ORM: TEXT ids and RFC 3339 dates.

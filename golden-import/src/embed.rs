@@ -54,7 +54,8 @@ struct Answer {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Numbers {
-    List(Vec<f32>),
+    /// An embedder that writes NaN as JSON can writes null.
+    List(Vec<Option<f32>>),
     Base64(String),
 }
 
@@ -244,8 +245,8 @@ impl Embedding<'_> {
         dimension: &mut Option<usize>,
     ) -> Result<Vec<f32>> {
         let wrong = |what: String| Err(Error::data(what));
-        let vector = match &answer.embedding {
-            Some(Numbers::List(numbers)) => numbers.clone(),
+        let vector: Vec<f32> = match &answer.embedding {
+            Some(Numbers::List(numbers)) => numbers.iter().map(|number| number.unwrap_or(f32::NAN)).collect(),
             Some(Numbers::Base64(text)) => match BASE64_STANDARD.decode(text) {
                 Ok(bytes) if bytes.len() % 4 == 0 => {
                     bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
@@ -299,8 +300,9 @@ fn read_answer(answers: &mut impl BufRead, number: usize, asked: usize) -> Resul
     if line.is_empty() {
         return Err(Error::environment(format!("the embedder ended after {number} of {asked} texts")));
     }
-    let answer: Answer = serde_json::from_slice(&line)
-        .map_err(|error| Error::data(format!("the embedder's answer to text {number} cannot be read: {error}")))?;
+    let answer: Answer = serde_json::from_slice(&line).map_err(|error| {
+        Error::data(format!("the embedder's line {} is no answer of the protocol: {error}", number + 1))
+    })?;
     if answer.id != json!(number) {
         return Err(Error::data(format!("the embedder answered {} where {number} was asked", answer.id)));
     }

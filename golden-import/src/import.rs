@@ -1,18 +1,16 @@
 //! One import from beginning to end: read and check, stage, embed, apply.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use golden::cli::{Progress, Reporter, open_input};
+use golden::cli::{Progress, Reporter};
 use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
-use golden::document::{Digest, Event, Fields, Limits, Place, RecordKind, read_with};
+use golden::document::{Digest, Event, Fields, Place, RecordKind, read_with};
 use golden::store::sqlite::{Selection, open_for_reading, open_for_writing, schema};
 use golden::store::{
-    Affinity, Codec, Location, Mapping, NormalAnalysis, NormalChunk, Normaliser, Schema, Source, TimestampForm,
+    Location, Mapping, NormalAnalysis, NormalChunk, Normaliser, Schema, Source, TimestampForm,
 };
 use golden::{Context, Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags};
@@ -21,6 +19,7 @@ use serde_json::Value;
 use crate::apply::{Extent, apply};
 use crate::cli::Cli;
 use crate::columns::{Requests, Seen, covered};
+use crate::document::Document;
 use crate::embed::Embedding;
 use crate::init::{Shape, schema_after};
 use crate::plan::{Job, Mode};
@@ -86,43 +85,6 @@ fn check_vectors(cli: &Cli, schema: &Schema) -> Result<()> {
     }
 }
 
-/// The document, which `--init` reads twice.
-struct Document {
-    path: PathBuf,
-    /// Standard input, kept for the second reading.
-    spooled: Option<File>,
-    limits: Limits,
-}
-
-impl Document {
-    fn open(cli: &Cli) -> Result<Self> {
-        let limits = Limits { max_record: cli.max_record };
-        let spooled = if cli.init && cli.file == Path::new("-") {
-            let mut spool = tempfile::tempfile().context(|| "cannot make a temporary file")?;
-            io::copy(&mut open_input(&cli.file)?.reader, &mut spool).context(|| "cannot keep standard input")?;
-            Some(spool)
-        } else {
-            None
-        };
-        Ok(Self { path: cli.file.clone(), spooled, limits })
-    }
-
-    fn reader(&self) -> Result<Box<dyn Read + Send>> {
-        match &self.spooled {
-            Some(file) => {
-                let mut file = file.try_clone()?;
-                file.rewind()?;
-                Ok(Box::new(file))
-            }
-            None => Ok(open_input(&self.path)?.reader),
-        }
-    }
-
-    fn name(&self) -> String {
-        if self.path == Path::new("-") { "standard input".to_owned() } else { self.path.display().to_string() }
-    }
-}
-
 /// The target as it is, or as `--init` will make it.
 struct Target {
     schema: Schema,
@@ -142,7 +104,7 @@ impl Target {
             return Ok(Self { inhabited: inhabited(&connection, &schema)?, schema, ddl: Vec::new(), exists });
         }
         let connection = if exists { open_for_reading(path)? } else { Connection::open_in_memory()? };
-        let shape = Shape::of(document.reader()?, document.limits).context(|| document.name())?;
+        let shape = Shape::of(document.reader()?, document.limits, &document.metadata).context(|| document.name())?;
         let ddl = shape.missing_tables(&connection, mapping)?;
         if ddl.is_empty() {
             let schema = schema(&connection, mapping)?;
@@ -175,20 +137,25 @@ fn import(
     document: &Document,
     staging: &mut Staging,
 ) -> Result<Report> {
+    adopt_forms(&mut target, mapping, &document.metadata);
     staging.prepare(&target.schema)?;
     let progress = Progress::start(reporter, "staging", "analyses", None);
     let staged = stage(&target.schema, requests, document, staging, &progress)?;
     drop(progress);
-    let metadata = staged.metadata();
-    adopt_forms(&mut target, mapping, &metadata, staging)?;
-    let tables = covered(&target.schema, &staged.seen, &metadata, requests)?;
+    let tables = covered(&target.schema, &staged.seen, &document.metadata, requests)?;
     let unidentified = staged.seen.unidentified()?;
     staged.seen.refuse_nulls(&tables)?;
     staging.index(&target.schema, &target.inhabited)?;
     let content = staging.content_digest()?;
 
     let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
-    report.warnings = staged.warnings();
+    if !staged.verification.sealed {
+        report.warnings.push("the document carries no digests: only its structure and counts were checked".to_owned());
+    } else if staged.verification.seals.content != content {
+        report.warnings.push(
+            "the database spells some values in its own way (timestamps, ids): its content digest is another than the document's".to_owned(),
+        );
+    }
     for warning in &report.warnings {
         reporter.warn(warning);
     }
@@ -206,7 +173,7 @@ fn import(
         _ => Vectors::Kept,
     };
 
-    let mode = mode(cli, mapping, &metadata, &target.schema, reporter);
+    let mode = mode(cli, mapping, &document.metadata, &target.schema, reporter);
     let job = Job {
         schema: &target.schema,
         staging: staging.path(),
@@ -250,29 +217,7 @@ fn open_target(path: &Path, target: &Target, cli: &Cli) -> Result<Connection> {
 /// What was learnt while staging.
 struct Staged {
     seen: Seen,
-    top_level: Fields,
     verification: Verification,
-}
-
-impl Staged {
-    fn metadata(&self) -> Fields {
-        self.top_level.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default()
-    }
-
-    /// Whether `metadata.columns` lists a field.
-    fn lists(&self, kind: RecordKind, field: &str) -> bool {
-        let columns = self.top_level.get("metadata").and_then(|metadata| metadata.get("columns"));
-        let listed = columns.and_then(|columns| columns.get(kind.plural())).and_then(Value::as_array);
-        listed.is_some_and(|listed| listed.iter().any(|name| name == field))
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if !self.verification.sealed {
-            warnings.push("the document carries no digests: only its structure and counts were checked".to_owned());
-        }
-        warnings
-    }
 }
 
 /// A record that was looked at and encoded on a worker thread.
@@ -313,7 +258,7 @@ fn stage(
     let mut seen = Seen::default();
     let mut refused: Option<Error> = None;
     let mut chunks: Vec<(Vec<u8>, Digest)> = Vec::new();
-    let mut took_positions = false;
+    let lists_index = document.lists(RecordKind::Chunk, "chunk_index");
     let mut finished = None;
     read_with(document.reader()?, document.limits, prepare, |event| {
         let verification = verifier.observe(&event)?;
@@ -322,10 +267,8 @@ fn stage(
                 let position = chunks.len() as i64;
                 match chunk.fields.encoded {
                     Ok(Encoded::Chunk(mut normal)) => {
-                        if chunk.sealed.is_none() {
-                            let took_position;
-                            (normal, took_position) = normal.with_index();
-                            took_positions |= took_position;
+                        if chunk.sealed.is_none() && !lists_index {
+                            normal = normal.with_index();
                         }
                         let digest = normal.digest.unwrap_or(chunk.digest);
                         seen.row(RecordKind::Chunk, &normal.row);
@@ -352,30 +295,20 @@ fn stage(
                     Err(error) => drop(refused.get_or_insert(error)),
                 }
             }
-            Event::End(end) => {
-                finished = verification.map(|verification| (verification, end.top_level));
-            }
+            Event::End(_) => finished = verification,
         }
         Ok(())
     })
     .context(|| document.name())?;
     staging.finish()?;
-    let Some((verification, top_level)) = finished else {
+    let Some(verification) = finished else {
         return Err(Error::data(format!("{}: the document has no end", document.name())));
     };
-    refuse_unverified(&verification, &document.name())?;
+    refuse_unverified(&verification, document.name())?;
     if let Some(error) = refused {
         return Err(error.context(document.name()));
     }
-    let staged = Staged { seen, top_level, verification };
-    if took_positions && staged.lists(RecordKind::Chunk, "chunk_index") {
-        return Err(Error::data(format!(
-            "{}: chunks have no chunk_index although metadata.columns lists it, and the document carries no digests",
-            document.name()
-        ))
-        .guidance("give each a chunk_index, or take it out of metadata.columns.chunks to number them by position"));
-    }
-    Ok(staged)
+    Ok(Staged { seen, verification })
 }
 
 /// A document with errors is not imported.
@@ -391,30 +324,15 @@ fn refuse_unverified(verification: &Verification, name: &str) -> Result<()> {
     )))
 }
 
-/// Takes over the document's forms of timestamps where the target has no rows that show its own, and
-/// stores what was staged in them.
-fn adopt_forms(target: &mut Target, mapping: &Mapping, metadata: &Fields, staging: &Staging) -> Result<()> {
-    let forms = metadata.get("forms").and_then(Value::as_object).cloned().unwrap_or_default();
-    let before = target.schema.clone();
+/// Takes over the document's forms of timestamps where the target has no rows that show its own.
+fn adopt_forms(target: &mut Target, mapping: &Mapping, metadata: &Fields) {
+    let Some(forms) = metadata.get("forms").and_then(Value::as_object) else { return };
     let inhabited = &target.inhabited;
     target.schema.adopt_forms(|kind, field| {
         let is_open = !inhabited.contains(&kind) && !mapping.columns(kind).types.contains_key(field);
         let form = forms.get(kind.plural())?.get(field)?.as_str()?;
         TimestampForm::from_name(form).filter(|_| is_open)
     });
-    for (old, new) in before.tables().zip(target.schema.tables()) {
-        for (index, (from, to)) in old.columns.iter().zip(&new.columns).enumerate() {
-            if from.codec == to.codec {
-                continue;
-            }
-            let (affinity, from, to): (Affinity, Codec, Codec) = (from.affinity, from.codec, to.codec);
-            staging.recode(new, index, move |stored| match from.decode(affinity, stored) {
-                Some(value) => to.encode(affinity, &value),
-                None => Ok(rusqlite::types::Value::Null),
-            })?;
-        }
-    }
-    Ok(())
 }
 
 /// What happens to rows that the document does not have: those of its selection are meant, which is the

@@ -59,8 +59,9 @@ pub struct Shape {
 
 impl Shape {
     /// Reads a document for the shapes of its records.
-    pub fn of(input: impl Read + Send, limits: Limits) -> Result<Self> {
-        let mut shape = Self::default();
+    pub fn of(input: impl Read + Send, limits: Limits, metadata: &Fields) -> Result<Self> {
+        let listed = metadata.get("columns").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut shape = Self { listed, ..Self::default() };
         let look = |kind: RecordKind, _: &_, fields: Fields| {
             let mut seen = Self::default();
             match kind {
@@ -73,11 +74,7 @@ impl Shape {
             match event {
                 Event::Chunk(chunk) => shape.merge(chunk.fields),
                 Event::Analysis(analysis) => shape.merge(analysis.fields),
-                Event::End(end) => {
-                    let metadata = end.top_level.get("metadata").and_then(Value::as_object);
-                    let columns = metadata.and_then(|metadata| metadata.get("columns")).and_then(Value::as_object);
-                    shape.listed = columns.cloned().unwrap_or_default();
-                }
+                Event::End(_) => {}
             }
             Ok(())
         })?;

@@ -4,6 +4,7 @@ mod apply;
 mod cli;
 mod columns;
 mod difference;
+mod document;
 mod embed;
 mod import;
 mod init;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use golden::cli::Lock;
 use golden::document::canonical::DigestArray;
 use golden::document::{Digest, RecordKind};
-use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Schema, Table};
+use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Schema};
 use golden::{Context, Error, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
@@ -162,23 +162,6 @@ impl Staging {
             content.push(&Digest::from_bytes(row.get(0)?));
         }
         Ok(content.digest())
-    }
-
-    /// Stores every staged value of a column anew, as `recode` says.
-    pub fn recode(
-        &self,
-        table: &Table,
-        index: usize,
-        recode: impl Fn(Stored) -> Result<Stored> + Send + 'static,
-    ) -> Result<()> {
-        let flags = rusqlite::functions::FunctionFlags::SQLITE_UTF8;
-        self.connection.create_scalar_function("golden_recode", 1, flags, move |context| {
-            recode(context.get(0)?).map_err(|error| rusqlite::Error::UserFunctionError(Box::new(error)))
-        })?;
-        let (kind, column) = (table.kind.plural(), column_name(index));
-        self.connection
-            .execute_batch(&format!("UPDATE {kind} SET {column} = golden_recode({column}) WHERE {column} IS NOT NULL"))?;
-        Ok(())
     }
 
     /// Removes the staging file: the import is done, or never needed it.

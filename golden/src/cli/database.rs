@@ -11,7 +11,7 @@ pub struct DatabaseArgs {
     #[arg(long, value_name = "DATABASE")]
     pub db: Option<String>,
 
-    /// Mapping of tables and columns [default: ./golden.toml where it exists]
-    #[arg(long, value_name = "FILE", env = "GOLDEN_SCHEMA")]
+    /// Mapping of tables and columns [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
 }

@@ -133,29 +133,20 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Whether a file looks like something these programs wrote: empty, or JSON that begins with one of
-/// the keys of a golden document, its metadata file or a line of chunks.
+/// Whether a file looks like something these programs wrote: empty, a golden document, its metadata file,
+/// or lines of chunks. Their words stand in the first few kilobytes.
 fn is_ours(path: &Path) -> Result<bool> {
-    const FIRST_KEYS: [&str; 9] = [
-        "version",
-        "created_at",
-        "metadata",
-        "analyses",
-        "checksums",
-        "total_analyses",
-        "total_artifacts",
-        "total_chunks",
-        "id",
-    ];
     let cannot_read = || format!("cannot read {}", path.display());
     let file = File::open(path).context(cannot_read)?;
     let mut start = Vec::new();
     let plain = decompressed(Box::new(file)).context(cannot_read)?;
-    if plain.take(4096).read_to_end(&mut start).is_err() {
+    if plain.take(64 * 1024).read_to_end(&mut start).is_err() {
         return Ok(false);
     }
     let start = String::from_utf8_lossy(&start);
-    let Some(members) = start.trim_start().strip_prefix('{') else { return Ok(start.is_empty()) };
-    let first_key = members.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
-    Ok(first_key.is_some_and(|key| FIRST_KEYS.contains(&key)))
+    let start = start.trim_start();
+    let has = |key: &str| start.contains(&format!("\"{key}\""));
+    let is_document = start.starts_with('{') && (has("analyses") || has("total_analyses"));
+    let is_chunks = start.starts_with("{\"id\":") && has("text");
+    Ok(start.is_empty() || is_document || is_chunks)
 }

@@ -20,13 +20,13 @@ impl Created {
             });
         }
         match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(epoch) => epoch
+            Ok(epoch) if !epoch.is_empty() => epoch
                 .parse()
                 .ok()
                 .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
                 .map(|instant| Self(instant.naive_utc()))
                 .ok_or_else(|| Error::usage(format!("SOURCE_DATE_EPOCH is no number of seconds: `{epoch}`"))),
-            Err(_) => Ok(Self::now()),
+            Ok(_) | Err(_) => Ok(Self::now()),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod canonical;
 mod created;
+mod head;
 mod model;
 pub mod order;
 mod parse;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use canonical::Digest;
 pub use created::Created;
+pub use head::{HEAD_BYTES, head_metadata};
 pub use model::{
     Fields, Place, RecordKind, RecordName, VERSION, column_of_field, derived_id, field_of_column, id_text,
 };

@@ -197,10 +197,11 @@ pub struct EmbeddingPin {
 pub const DEFAULT_FILE: &str = "golden.toml";
 
 impl Mapping {
-    /// Reads the mapping: from `path` where given, else from `golden.toml` in the current folder, else
-    /// the built-in default.
+    /// Reads the mapping: from `path` where given, else from `$GOLDEN_SCHEMA`, else from `golden.toml` in
+    /// the current folder, else the built-in default.
     pub fn load(path: Option<&Path>) -> Result<Self> {
-        let path = match path {
+        let named = std::env::var_os("GOLDEN_SCHEMA").filter(|name| !name.is_empty());
+        let path = match path.or(named.as_deref().map(Path::new)) {
             Some(path) => path,
             None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
             None => return Ok(Self::default()),

@@ -46,16 +46,15 @@ struct Positioned {
 }
 
 impl NormalChunk {
-    /// The chunk with a `chunk_index`: its position, if it came without one. In normal form, where a
-    /// record carries its digest, an absent index is NULL and stays so; only other documents mean the
-    /// position. Also says whether that made a difference.
-    pub fn with_index(mut self) -> (Self, bool) {
-        let Some(positioned) = self.positioned.take() else { return (self, false) };
+    /// The chunk with a `chunk_index`: its position, if it came without one. An absent index means NULL in
+    /// a record that carries its digest, and where `metadata.columns` lists it; the position elsewhere.
+    pub fn with_index(mut self) -> Self {
+        let Some(positioned) = self.positioned.take() else { return self };
         self.row.columns[positioned.column] = positioned.index;
         self.row.present[positioned.column] = true;
         self.row.order = positioned.order;
         self.digest = Some(positioned.digest);
-        (self, true)
+        self
     }
 }
 

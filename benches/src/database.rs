@@ -97,7 +97,7 @@ impl Sample {
     pub fn create(&self, path: &Path) -> rusqlite::Result<Totals> {
         let mut connection = Connection::open(path)?;
         // The file is made from nothing: losing it in a crash loses nothing.
-        connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")?;
+        connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000")?;
         connection.execute_batch(&self.schema())?;
         let transaction = connection.transaction()?;
         let totals = Rows { sample: self, prose: Prose::new(self.seed), clock: 0 }.insert(&transaction)?;

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use golden_benches::{Amount, ForeignKeyIndexes, Sample, Size};
+use golden_benches::{ForeignKeyIndexes as Indexes, Size};
 use rusqlite::Connection;
 use wait4::Wait4;
 
@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 
 /// Builds the programs in release form; answers where they are.
 fn build() -> Result<PathBuf> {
-    let packages = ["golden-export", "golden-verify", "golden-import"];
+    let packages = ["golden-export", "golden-verify", "golden-import", "golden-benches"];
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--quiet"]).args(packages.iter().flat_map(|package| ["-p", package]));
     if !cargo.status()?.success() {
@@ -109,7 +109,7 @@ impl Bench {
     fn subject(&self, size: Size) -> Result<Subject> {
         let stem = format!("{}mb", size.0 / 1_000_000);
         let subject = Subject {
-            database: self.sample(size, ForeignKeyIndexes::Present)?,
+            database: self.sample(size, Indexes::Present)?,
             document: self.file(&format!("{stem}.json")),
             dump: self.file(&format!("{stem}.sql")),
             schema: self.file(&format!("{stem}.schema.sql")),
@@ -123,15 +123,21 @@ impl Bench {
         Ok(subject)
     }
 
-    fn sample(&self, size: Size, indexes: ForeignKeyIndexes) -> Result<PathBuf> {
-        let suffix = if indexes == ForeignKeyIndexes::Missing { "-no-index" } else { "" };
+    fn sample(&self, size: Size, indexes: Indexes) -> Result<PathBuf> {
+        let suffix = if indexes == Indexes::Missing { "-no-index" } else { "" };
         let database = self.file(&format!("{}mb{suffix}.db", size.0 / 1_000_000));
         if !database.exists() {
             let unfinished = self.file("unfinished.db");
             remove(&unfinished)?;
-            // Every row is exported, so that both sides of the import comparison write the same rows.
-            let sample = Sample { amount: Amount::Content(size), indexes, unfinished: 0, ..Sample::default() };
-            sample.create(&unfinished)?;
+            // A process of its own: at its start a child is charged with the memory of its parent, which
+            // must stay small to measure. Every row is exported, so that both sides of the import
+            // comparison write the same rows.
+            let mut sample = self.program("golden-sample");
+            sample.args(["--unfinished", "0", "--size", &size.0.to_string()]).arg(&unfinished);
+            if indexes == Indexes::Missing {
+                sample.arg("--no-index");
+            }
+            measure(&mut sample, Path::new("/dev/null"))?;
             fs::rename(unfinished, &database)?;
         }
         Ok(database)
@@ -188,7 +194,7 @@ impl Bench {
     }
 
     fn missing_index(&self, size: Size, subject: &Subject) -> Result<()> {
-        let unindexed = self.sample(size, ForeignKeyIndexes::Missing)?;
+        let unindexed = self.sample(size, Indexes::Missing)?;
         let export =
             |database: &Path| measure(self.program("golden-export").arg("--db").arg(database), Path::new("/dev/null"));
         self.compare(

@@ -27,7 +27,7 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     let progress = Progress::start(reporter, "exporting", "chunks", None);
     let mut chunks = 0;
     dataset.chunk_texts(filter, |id, text| {
-        serde_json::to_writer(&mut output, &Line { id: &id, text: &text }).map_err(std::io::Error::from)?;
+        serde_json::to_writer(&mut output, &Line { id: &id, text }).map_err(std::io::Error::from)?;
         output.write_all(b"\n")?;
         chunks += 1;
         progress.advance(1);

@@ -38,6 +38,16 @@ impl Affinity {
         if declared.eq_ignore_ascii_case("ANY") { Self::None } else { Self::of_declared(declared) }
     }
 
+    /// A declared type of this affinity.
+    pub(super) fn declared(self) -> &'static str {
+        match self {
+            Self::Text => "TEXT",
+            Self::Numeric => "NUMERIC",
+            Self::Real => "REAL",
+            Self::None => "BLOB",
+        }
+    }
+
     /// The value as the column will hold it. Of a double that becomes text only that it does is
     /// certain: SQLite's versions write doubles differently.
     pub(super) fn settle(self, value: Stored) -> Stored {

@@ -213,8 +213,9 @@ impl Mapping {
     /// Reads a mapping from TOML text.
     pub fn parse(text: &str) -> Result<Self> {
         let mapping: Self = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
-        if mapping.analyses.filter.values.iter().any(|value| value.is_array() || value.is_object()) {
-            return Err(Error::usage("analyses.filter.values: strings, integers and booleans only"));
+        let values = &mapping.analyses.filter.values;
+        if values.is_empty() || !values.iter().all(|value| value.is_string() || value.is_i64() || value.is_boolean()) {
+            return Err(Error::usage("analyses.filter.values must list strings, integers or booleans, one at least"));
         }
         Ok(mapping)
     }

@@ -56,8 +56,10 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The column that refers to the analysis; none for analyses themselves.
     pub parent: Option<String>,
-    /// A name under which SQLite gives the row number; none for tables WITHOUT ROWID.
-    pub rowid: Option<&'static str>,
+    /// The columns by which a row is found again: the row number, or the primary key WITHOUT ROWID.
+    pub locator: Vec<KeyColumn>,
+    /// Whether the database sees to it that no id stands twice.
+    pub has_unique_ids: bool,
     /// Whether the id is the row number itself, given by SQLite to rows inserted without one.
     pub assigns_ids: bool,
     /// Positions in `columns` of the fields that give the reading order.
@@ -86,6 +88,15 @@ impl Table {
         let decoded = self.columns.iter().zip(row);
         decoded.filter_map(|(column, stored)| Some((column.field.clone(), column.decode(stored)?))).collect()
     }
+}
+
+/// A column by which a row is found again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyColumn {
+    /// Its name.
+    pub name: String,
+    /// How SQLite compares its values.
+    pub affinity: Affinity,
 }
 
 /// Where findings are.

@@ -68,7 +68,9 @@ const MAPPED: [ColumnType; 13] = [
 impl Column {
     fn new(declared: &str, strict: &str, affinity: Affinity, codec: Codec) -> Self {
         let connection = Connection::open_in_memory().expect("a database in memory");
-        connection.execute_batch(&format!("CREATE TABLE t(id INTEGER PRIMARY KEY, x {declared}) {strict}")).expect("a table");
+        connection
+            .execute_batch(&format!("CREATE TABLE t(id INTEGER PRIMARY KEY, x {declared}) {strict}"))
+            .expect("a table");
         Self { connection, name: format!("{declared} {strict} {codec:?}"), codec, affinity }
     }
 

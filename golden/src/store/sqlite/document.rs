@@ -4,16 +4,12 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::read::{Dataset, Row};
+use super::read::{Batch, BatchRows, Dataset};
 use crate::document::{
-    AnalysisForm, Digest, Fields, Layout, RecordKind, RenderedAnalysis, RenderedChunk, Seals, Writer, id_text,
+    AnalysisForm, Digest, Fields, Layout, RecordKind, RenderedAnalysis, RenderedChunk, Seals, Writer,
 };
 use crate::parallel::ordered_map;
-use crate::store::schema::Schema;
 use crate::{Error, Result};
-
-/// How many bytes of rows travel together between threads.
-const BATCH_BYTES: usize = 256 * 1024;
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +34,20 @@ pub struct AnalysisDigests {
     pub chunks: Vec<(String, Digest)>,
 }
 
+/// A record as it stands in the document, and its id.
+enum Record {
+    /// With its findings and artifacts; its chunks follow.
+    Analysis {
+        id: String,
+        fields: Fields,
+        artifacts: u64,
+    },
+    Chunk {
+        id: String,
+        fields: Fields,
+    },
+}
+
 enum Rendered {
     Analysis(RenderedAnalysis),
     Chunk(RenderedChunk),
@@ -58,10 +68,9 @@ impl Dataset<'_> {
         mut written: impl FnMut(u64),
     ) -> Result<(W, Seals)> {
         let mut writer = Writer::new(out, options.layout, top_level)?;
-        let schema = self.schema;
-        self.map_rows(
-            |row| render(schema, row, options),
-            |rendered| match rendered? {
+        self.map_records(
+            |record| render(record, options),
+            |rendered| match rendered {
                 Rendered::Analysis(analysis) => {
                     written(1);
                     writer.analysis(analysis)
@@ -74,7 +83,6 @@ impl Dataset<'_> {
 
     /// Hands out the digests of every analysis and its chunks.
     pub fn digests(&mut self, mut each: impl FnMut(AnalysisDigests) -> Result<()>) -> Result<()> {
-        let schema = self.schema;
         let mut open: Option<(AnalysisForm, AnalysisDigests)> = None;
         let mut close = |open: Option<(AnalysisForm, AnalysisDigests)>| match open {
             Some((form, mut analysis)) => {
@@ -84,8 +92,8 @@ impl Dataset<'_> {
             }
             None => Ok(()),
         };
-        self.map_rows(
-            |row| digest(schema, row),
+        self.map_records(
+            |record| Ok(digest(record)),
             |digested| match digested {
                 Digested::Analysis { id, artifacts, form } => {
                     let own = form.digest(&[]);
@@ -103,69 +111,85 @@ impl Dataset<'_> {
         close(open)
     }
 
-    /// Reads the rows on one thread, maps them on all cores, and consumes the results in order.
-    fn map_rows<O: Send>(
+    /// Reads the rows on one thread, maps the records on all cores, and consumes the results in order.
+    fn map_records<O: Send>(
         &mut self,
-        map: impl Fn(Row) -> O + Sync,
+        map: impl Fn(Record) -> Result<O> + Sync,
         mut consume: impl FnMut(O) -> Result<()>,
     ) -> Result<()> {
+        let schema = self.schema;
         ordered_map(
-            |emit| {
-                let mut batch = Vec::new();
-                let mut bytes = 0;
-                self.rows(&mut |row| {
-                    bytes += row.size();
-                    batch.push(row);
-                    if bytes < BATCH_BYTES {
-                        return true;
+            |emit| self.batches(emit),
+            |batch: Batch| {
+                let mut rows = batch.rows(schema);
+                let mut results = Vec::new();
+                while let Some(kind) = rows.kind() {
+                    let result = record(kind, &mut rows).and_then(&map);
+                    let is_error = result.is_err();
+                    results.push(result);
+                    if is_error {
+                        break;
                     }
-                    bytes = 0;
-                    emit(std::mem::take(&mut batch))
-                })?;
-                emit(batch);
-                Ok(())
+                }
+                results
             },
-            |batch: Vec<Row>| batch.into_iter().map(&map).collect::<Vec<_>>(),
-            |results| results.into_iter().try_for_each(&mut consume),
+            |results| results.into_iter().try_for_each(|result| consume(result?)),
         )
     }
 }
 
-fn render(schema: &Schema, row: Row, options: DocumentOptions) -> Result<Rendered> {
-    match row {
-        Row::Analysis { columns, findings, artifacts } => {
-            let fields = schema.analysis_fields(columns, findings, artifacts);
-            let id = id_of(&fields);
+/// The next record: a chunk, or an analysis with what belongs to it. One artifact is `artifact`,
+/// several are `artifacts`; findings of a table are left out where there are none.
+fn record(kind: RecordKind, rows: &mut BatchRows<'_>) -> Result<Record> {
+    let missing = || Error::data("a row came where none belongs");
+    if kind == RecordKind::Chunk {
+        let (fields, id) = rows.take(kind)?.ok_or_else(missing)?;
+        return Ok(Record::Chunk { id, fields });
+    }
+    let (mut fields, id) = rows.take(RecordKind::Analysis)?.ok_or_else(missing)?;
+    let mut children = |kind| -> Result<Vec<Value>> {
+        let mut children = Vec::new();
+        while let Some((fields, _)) = rows.take(kind)? {
+            children.push(Value::Object(fields));
+        }
+        Ok(children)
+    };
+    let findings = children(RecordKind::Finding)?;
+    let mut artifacts = children(RecordKind::Artifact)?;
+    let count = artifacts.len() as u64;
+    if !findings.is_empty() {
+        fields.insert("findings".into(), Value::Array(findings));
+    }
+    match artifacts.len() {
+        0 => {}
+        1 => drop(fields.insert("artifact".into(), artifacts.remove(0))),
+        _ => drop(fields.insert("artifacts".into(), Value::Array(artifacts))),
+    }
+    Ok(Record::Analysis { id, fields, artifacts: count })
+}
+
+fn render(record: Record, options: DocumentOptions) -> Result<Rendered> {
+    match record {
+        Record::Analysis { id, fields, .. } => {
             let rendered = RenderedAnalysis::new(&fields, options.layout);
             check_size(RecordKind::Analysis, &id, rendered.len(), options.max_record)?;
             Ok(Rendered::Analysis(rendered))
         }
-        Row::Chunk(columns) => {
-            let fields = schema.chunks.fields(columns);
+        Record::Chunk { id, fields } => {
             let rendered = RenderedChunk::new(&fields, options.layout);
-            check_size(RecordKind::Chunk, &id_of(&fields), rendered.len(), options.max_record)?;
+            check_size(RecordKind::Chunk, &id, rendered.len(), options.max_record)?;
             Ok(Rendered::Chunk(rendered))
         }
     }
 }
 
-fn digest(schema: &Schema, row: Row) -> Digested {
-    match row {
-        Row::Analysis { columns, findings, artifacts } => {
-            let count = artifacts.len() as u64;
-            let fields = schema.analysis_fields(columns, findings, artifacts);
-            Digested::Analysis { id: id_of(&fields), artifacts: count, form: AnalysisForm::new(&fields) }
+fn digest(record: Record) -> Digested {
+    match record {
+        Record::Analysis { id, fields, artifacts } => {
+            Digested::Analysis { id, artifacts, form: AnalysisForm::new(&fields) }
         }
-        Row::Chunk(columns) => {
-            let fields = schema.chunks.fields(columns);
-            let id = id_of(&fields);
-            Digested::Chunk(id, Digest::of_value(&Value::Object(fields)))
-        }
+        Record::Chunk { id, fields } => Digested::Chunk(id, Digest::of_value(&Value::Object(fields))),
     }
-}
-
-fn id_of(fields: &Fields) -> String {
-    fields.get("id").and_then(id_text).unwrap_or_default()
 }
 
 fn check_size(kind: RecordKind, id: &str, bytes: usize, max_record: usize) -> Result<()> {

@@ -8,7 +8,7 @@ use super::quote;
 use crate::document::{RecordKind, field_of_column};
 use crate::store::codec::{Affinity, Codec, TimestampForm, UuidForm};
 use crate::store::mapping::Mapping;
-use crate::store::schema::{Column, Findings, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};
+use crate::store::schema::{Column, Findings, KeyColumn, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};
 use crate::{Error, Result};
 
 /// Learns the dataset's tables. A missing table of analyses or chunks is an error; findings and
@@ -28,7 +28,7 @@ pub fn schema(connection: &Connection, mapping: &Mapping) -> Result<Schema> {
     };
     let has_filter = declared_columns(connection, &mapping.analyses.table)?
         .iter()
-        .any(|declared| declared.name.eq_ignore_ascii_case(&mapping.analyses.filter.column));
+        .any(|declared| declared.is(&mapping.analyses.filter.column));
     let mut schema = Schema {
         chunks: required(RecordKind::Chunk)?,
         artifacts: optional(RecordKind::Artifact)?,
@@ -70,13 +70,32 @@ struct Declared {
     declared: String,
     not_null: bool,
     has_default: bool,
-    primary_key: bool,
+    /// Its place in the primary key, from 1; 0 outside it.
+    key_place: i64,
     generated: bool,
+}
+
+impl Declared {
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    fn affinity(&self, table: &Found) -> Affinity {
+        if table.strict { Affinity::of_strict(&self.declared) } else { Affinity::of_declared(&self.declared) }
+    }
+}
+
+/// What kind of table a name stands for.
+struct Found {
+    table_type: String,
+    without_rowid: bool,
+    strict: bool,
 }
 
 fn declared_columns(connection: &Connection, table: &str) -> Result<Vec<Declared>> {
     let mut statement = connection.prepare(
-        "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
+        "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?1, 'main')
+         ORDER BY cid",
     )?;
     let columns = statement.query_map([table], |row| {
         Ok(Declared {
@@ -84,76 +103,141 @@ fn declared_columns(connection: &Connection, table: &str) -> Result<Vec<Declared
             declared: row.get(1)?,
             not_null: row.get(2)?,
             has_default: row.get(3)?,
-            primary_key: row.get::<_, i64>(4)? > 0,
+            key_place: row.get(4)?,
             generated: row.get::<_, i64>(5)? > 1,
         })
     })?;
     Ok(columns.collect::<rusqlite::Result<_>>()?)
 }
 
+fn find(connection: &Connection, name: &str) -> Result<Option<Found>> {
+    let sql = "SELECT type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE";
+    let found = connection.query_row(sql, [name], |row| {
+        Ok(Found { table_type: row.get(0)?, without_rowid: row.get(1)?, strict: row.get(2)? })
+    });
+    Ok(found.optional()?)
+}
+
 fn table(connection: &Connection, mapping: &Mapping, kind: RecordKind) -> Result<Option<Table>> {
     let name = mapping.table(kind);
-    let found = connection
-        .query_row("SELECT type, wr FROM pragma_table_list(?1) WHERE schema = 'main' COLLATE NOCASE", [name], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
-        })
-        .optional()?;
-    let Some((table_type, without_rowid)) = found else { return Ok(None) };
-    if table_type != "table" {
-        return Err(Error::usage(format!("`{name}` is a {table_type}, not a table"))
-            .guidance("name the table behind it in golden.toml"));
+    let Some(found) = find(connection, name)? else { return Ok(None) };
+    if found.table_type != "table" {
+        let what = if found.table_type == "view" { "a view" } else { "a virtual table" };
+        return Err(Error::usage(format!("`{name}` is {what}, not a table of its own"))
+            .guidance(format!("name the table behind it in golden.toml: [{}] table = \"…\"", kind.plural())));
     }
     let declared = declared_columns(connection, name)?;
     let parent = mapping.parent(kind).map(str::to_owned);
     if let Some(parent) = &parent
-        && !declared.iter().any(|column| column.name.eq_ignore_ascii_case(parent))
+        && !declared.iter().any(|column| column.is(parent))
     {
         return Err(Error::usage(format!("table `{name}` has no column `{parent}` that refers to the analysis"))
             .guidance(format!("name it in golden.toml: [{}] parent = \"…\"", kind.plural())));
     }
-    let rowid = ["rowid", "_rowid_", "oid"]
-        .into_iter()
-        .find(|alias| !without_rowid && !declared.iter().any(|column| column.name.eq_ignore_ascii_case(alias)));
-    let only_key = declared.iter().filter(|column| column.primary_key).count() == 1;
-    let columns = travelling(mapping, kind, &declared)?;
-    let id_name = columns.iter().find(|column| column.field == "id").map(|column| column.name.clone());
-    let assigns_ids = declared.iter().any(|column| {
-        column.primary_key
-            && only_key
-            && !without_rowid
-            && column.declared.eq_ignore_ascii_case("INTEGER")
-            && Some(&column.name) == id_name.as_ref()
-    });
-    let order = mapping.order(kind);
-    let order = order.iter().filter_map(|field| columns.iter().position(|column| column.field == *field)).collect();
-    let table = Table { kind, name: name.to_owned(), columns, parent, rowid, assigns_ids, order };
-    table.id()?;
+    let columns = travelling(mapping, kind, &declared, &found)?;
+    let mut key: Vec<_> = declared.iter().filter(|column| column.key_place > 0).collect();
+    key.sort_by_key(|column| column.key_place);
+    let locator = locator(&declared, &key, &found).ok_or_else(|| {
+        Error::usage(format!("the rows of table `{name}` cannot be told apart"))
+            .guidance("give it a primary key that is NOT NULL, or rename one of its columns rowid, oid and _rowid_")
+    })?;
+    let mut table = Table {
+        kind,
+        name: name.to_owned(),
+        columns,
+        parent,
+        locator,
+        has_unique_ids: false,
+        assigns_ids: false,
+        order: Vec::new(),
+    };
+    table.order = order(mapping, &table)?;
+    let id = table.id()?.name.clone();
+    table.assigns_ids = is_row_number(&key, &found) && key.iter().any(|column| column.is(&id));
+    table.has_unique_ids = table.assigns_ids || is_unique(connection, name, &id)?;
     Ok(Some(table))
 }
 
+/// By which columns a row is found again: a name of the row number that no column has taken, else the
+/// primary key.
+fn locator(declared: &[Declared], key: &[&Declared], found: &Found) -> Option<Vec<KeyColumn>> {
+    let is_free = |alias: &&str| !declared.iter().any(|column| column.is(alias));
+    let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(is_free).filter(|_| !found.without_rowid);
+    // Outside these, SQLite lets NULLs into a primary key.
+    let is_whole = found.without_rowid || is_row_number(key, found) || key.iter().all(|column| column.not_null);
+    match rowid {
+        Some(alias) => Some(vec![KeyColumn { name: alias.to_owned(), affinity: Affinity::Numeric }]),
+        None if is_whole && !key.is_empty() => {
+            Some(key.iter().map(|key| KeyColumn { name: key.name.clone(), affinity: key.affinity(found) }).collect())
+        }
+        None => None,
+    }
+}
+
+/// Whether the primary key is the row number itself.
+fn is_row_number(key: &[&Declared], found: &Found) -> bool {
+    matches!(key, [key] if key.declared.eq_ignore_ascii_case("INTEGER")) && !found.without_rowid
+}
+
+/// Whether an index keeps the values of a column apart.
+fn is_unique(connection: &Connection, table: &str, column: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (
+        SELECT 1 FROM pragma_index_list(?1, 'main') AS l WHERE l.\"unique\" AND NOT l.partial
+        AND (SELECT group_concat(coalesce(name, ''), ',') FROM pragma_index_info(l.name)) = ?2 COLLATE NOCASE)";
+    Ok(connection.query_row(sql, [table, column], |row| row.get(0))?)
+}
+
+/// Positions of the fields that give the reading order, the id at the end so that no two rows are equal.
+fn order(mapping: &Mapping, table: &Table) -> Result<Vec<usize>> {
+    let default = Mapping::default();
+    let mut fields = mapping.order(table.kind);
+    let is_default = fields == default.order(table.kind);
+    if !fields.contains(&"id") {
+        fields.push("id");
+    }
+    let mut order = Vec::new();
+    for field in fields {
+        match table.columns.iter().position(|column| column.field == field) {
+            Some(index) => order.push(index),
+            None if is_default => {}
+            None => {
+                return Err(Error::usage(format!("table `{}` has no column for `{field}`", table.name))
+                    .guidance(format!("correct `order` in golden.toml, [{}]", table.kind.plural())));
+            }
+        }
+    }
+    Ok(order)
+}
+
 /// The columns of a table that travel, under their document names.
-fn travelling(mapping: &Mapping, kind: RecordKind, declared: &[Declared]) -> Result<Vec<Column>> {
+fn travelling(mapping: &Mapping, kind: RecordKind, declared: &[Declared], found: &Found) -> Result<Vec<Column>> {
     let named = mapping.columns(kind);
-    for (field, column) in named.columns {
-        if !declared.iter().any(|declared| declared.name == *column) {
+    for column in named.columns.values().chain(named.computed) {
+        if !declared.iter().any(|declared| declared.is(column)) {
             return Err(Error::usage(format!("table `{}` has no column `{column}`", mapping.table(kind)))
-                .guidance(format!("golden.toml names it for `{field}` in [{}.columns]", kind.plural())));
+                .guidance(format!("golden.toml names it in [{}]", kind.plural())));
         }
     }
     let field_names: Vec<&str> = named.columns.keys().map(String::as_str).collect();
     let stays = |column: &&Declared| {
-        let is_parent = mapping.parent(kind).is_some_and(|parent| parent.eq_ignore_ascii_case(&column.name));
-        let is_vector = kind == RecordKind::Chunk
-            && mapping.vectors.table.is_none()
-            && mapping.vectors.column.eq_ignore_ascii_case(&column.name);
-        !(column.generated || is_parent || is_vector || named.computed.contains(&column.name))
+        let is_parent = mapping.parent(kind).is_some_and(|parent| column.is(parent));
+        let is_vector =
+            kind == RecordKind::Chunk && mapping.vectors.table.is_none() && column.is(&mapping.vectors.column);
+        let is_computed = named.computed.iter().any(|name| column.is(name));
+        !(column.generated || is_parent || is_vector || is_computed)
     };
     let mut columns: Vec<Column> = Vec::new();
     for column in declared.iter().filter(stays) {
-        let renamed = named.columns.iter().find(|(_, name)| **name == column.name).map(|(field, _)| field.clone());
-        // A column whose name the mapping gave to another steps aside.
-        let field = renamed.unwrap_or_else(|| field_of_column(&column.name, &field_names));
-        let affinity = Affinity::of_declared(&column.declared);
+        let mut renamed = named.columns.iter().filter(|(_, name)| column.is(name)).map(|(field, _)| field);
+        let field = match (renamed.next(), renamed.next()) {
+            (Some(field), Some(other)) => {
+                return Err(Error::usage(format!("golden.toml names column `{}` for two fields", column.name))
+                    .guidance(format!("in [{}.columns], for `{field}` and for `{other}`", kind.plural())));
+            }
+            (Some(field), None) => field.clone(),
+            // A column whose name the mapping gave to another steps aside.
+            (None, _) => field_of_column(documented_name(kind, &column.name), &field_names),
+        };
         let codec = match named.types.get(&field) {
             Some(column_type) => Codec::of_mapping(*column_type),
             None if field == "id" && column.declared.eq_ignore_ascii_case("BLOB") => Codec::Uuid(UuidForm::Bytes),
@@ -165,12 +249,21 @@ fn travelling(mapping: &Mapping, kind: RecordKind, declared: &[Declared]) -> Res
             field,
             declared: column.declared.clone(),
             codec,
-            affinity,
+            affinity: column.affinity(found),
             not_null: column.not_null,
             has_default: column.has_default,
         });
     }
+    if let Some(field) = named.types.keys().find(|field| !columns.iter().any(|column| column.field == **field)) {
+        return Err(Error::usage(format!("no column of table `{}` travels as `{field}`", mapping.table(kind)))
+            .guidance(format!("golden.toml names it in [{}.types]", kind.plural())));
+    }
     Ok(columns)
+}
+
+/// A column's name as the document writes it: SQL does not tell `ID` from `id`.
+fn documented_name(kind: RecordKind, column: &str) -> &str {
+    kind.documented_fields().iter().find(|field| field.eq_ignore_ascii_case(column)).unwrap_or(&column)
 }
 
 /// Renames columns that are called like a structural key of the document.
@@ -211,11 +304,8 @@ impl Schema {
     }
 }
 
-/// How many rows are looked at for a timestamp that is not NULL.
-const SAMPLED_ROWS: u32 = 100;
-
 /// The timestamp columns whose values are not in the form that their declared type stands for, told
-/// from the rows with the least ids: a property of the data, not of its order on disk.
+/// from the row with the least id that has one: a property of the data, not of its order on disk.
 fn differing_forms(
     connection: &Connection,
     mapping: &Mapping,
@@ -228,16 +318,20 @@ fn differing_forms(
         if is_mapped {
             continue;
         }
-        let name = quote(&column.name);
-        let sql = format!(
-            "SELECT {name} FROM (SELECT {name} FROM {} ORDER BY {} LIMIT {SAMPLED_ROWS})
-             WHERE typeof({name}) = 'text' LIMIT 1",
-            quote(&table.name),
-            quote(&table.id()?.name),
-        );
-        let stored: Option<String> = connection.query_row(&sql, [], |row| row.get(0)).optional()?;
-        if let Some(form) = stored.as_deref().and_then(TimestampForm::of_stored).filter(|form| *form != declared) {
-            forms.insert(column.field.clone(), form.name());
+        let [name, from, id] = [&column.name, &table.name, &table.id()?.name].map(|name| quote(name));
+        // Nearly always one of the first rows has one; else one pass over the table is cheaper than
+        // going through it by id.
+        let first_rows = format!("(SELECT {name}, {id} FROM main.{from} ORDER BY {id} LIMIT 100)");
+        let all_rows = format!("main.{from}");
+        for rows in [first_rows, all_rows] {
+            let sql = format!("SELECT CAST({name} AS BLOB), min({id}) FROM {rows} WHERE typeof({name}) = 'text'");
+            let stored: Option<Vec<u8>> = connection.query_row(&sql, [], |row| row.get(0))?;
+            let Some(stored) = stored else { continue };
+            let form = std::str::from_utf8(&stored).ok().and_then(TimestampForm::of_stored);
+            if let Some(form) = form.filter(|form| *form != declared) {
+                forms.insert(column.field.clone(), form.name());
+            }
+            break;
         }
     }
     Ok(forms)
@@ -250,7 +344,7 @@ fn vectors(connection: &Connection, mapping: &Mapping) -> Result<Option<VectorCo
         Some(name) => (name.as_str(), VectorPlace::Table { name: name.clone(), chunk: vectors.chunk.clone() }),
     };
     let declared = declared_columns(connection, table)?;
-    let Some(column) = declared.iter().find(|column| column.name.eq_ignore_ascii_case(&vectors.column)) else {
+    let Some(column) = declared.iter().find(|column| column.is(&vectors.column)) else {
         let is_default = vectors.table.is_none() && *vectors == Mapping::default().vectors;
         return if is_default {
             Ok(None)

@@ -1,11 +1,12 @@
 //! Smaller questions about a dataset: its statuses, its orphans, the texts that want vectors.
 
 use rusqlite::Connection;
-use rusqlite::types::Value as Stored;
+use rusqlite::types::ValueRef;
 use serde_json::Value;
 
+use super::order::{located, order_table};
 use super::quote;
-use super::read::{Dataset, locator, order_table};
+use super::read::Dataset;
 use crate::document::RecordKind;
 use crate::store::schema::{Schema, VectorPlace};
 use crate::{Error, Result};
@@ -30,10 +31,10 @@ pub fn statuses(connection: &Connection, schema: &Schema) -> Result<Vec<(String,
     );
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map([], |row| {
-        let status = match row.get(0)? {
-            Stored::Text(text) => text,
-            Stored::Integer(integer) => integer.to_string(),
-            other => format!("{other:?}"),
+        let status = match row.get_ref(0)? {
+            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            ValueRef::Integer(integer) => integer.to_string(),
+            other => format!("a {}", other.data_type()),
         };
         Ok((status, row.get(1)?))
     })?;
@@ -65,15 +66,16 @@ impl Dataset<'_> {
         for table in self.schema.tables() {
             let Some(parent) = &table.parent else { continue };
             let sql = format!(
-                "SELECT count(*) FROM main.{0} t WHERE t.{1} IS NULL OR t.{1} NOT IN (SELECT {2} FROM main.{3})",
+                "SELECT count(*) FROM main.{} t WHERE NOT EXISTS (SELECT 1 FROM main.{} p WHERE p.{} = t.{})",
                 quote(&table.name),
-                quote(parent),
-                quote(&self.schema.analyses.id()?.name),
                 quote(&self.schema.analyses.name),
+                quote(&self.schema.analyses.id()?.name),
+                quote(parent),
             );
-            let orphans: u64 = self.connection.query_row(&sql, [], |row| row.get(0))?;
-            if orphans > 0 {
-                warnings.push(format!("{orphans} rows of `{}` belong to no analysis and stay behind", table.name));
+            match self.connection.query_row(&sql, [], |row| row.get::<_, u64>(0))? {
+                0 => {}
+                1 => warnings.push(format!("a row of `{}` belongs to no analysis and stays behind", table.name)),
+                rows => warnings.push(format!("{rows} rows of `{}` belong to no analysis and stay behind", table.name)),
             }
         }
         Ok(warnings)
@@ -82,16 +84,12 @@ impl Dataset<'_> {
     /// How many selected chunks lack a vector; none where the database has no place for vectors.
     pub fn count_without_vector(&self) -> Result<Option<u64>> {
         let Some(has_vector) = self.schema.has_vector_condition()? else { return Ok(None) };
-        let sql = format!("SELECT count(*) FROM {} AND NOT ({has_vector})", self.ordered_chunks()?);
+        let sql = format!("SELECT count(*) FROM {} AND NOT ({has_vector})", self.ordered_chunks());
         Ok(Some(self.connection.query_row(&sql, [], |row| row.get(0))?))
     }
 
     /// Hands out the id and the text of chunks, in order. Chunks whose text is NULL have none.
-    pub fn chunk_texts(
-        &mut self,
-        filter: ChunkFilter,
-        mut each: impl FnMut(Value, String) -> Result<()>,
-    ) -> Result<()> {
+    pub fn chunk_texts(&mut self, filter: ChunkFilter, mut each: impl FnMut(Value, &str) -> Result<()>) -> Result<()> {
         let table = &self.schema.chunks;
         let id = table.id()?;
         let Some(content) = table.column("content") else {
@@ -110,27 +108,31 @@ impl Dataset<'_> {
             "SELECT t.{}, t.{} FROM {} AND ({condition}) ORDER BY o.sequence",
             quote(&id.name),
             quote(&content.name),
-            self.ordered_chunks()?,
+            self.ordered_chunks(),
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let chunk = id.decode(row.get(0)?).unwrap_or_default();
-            match row.get(1)? {
-                Stored::Text(text) => each(chunk, text)?,
-                Stored::Null => {}
+            match row.get_ref(1)? {
+                ValueRef::Text(text) => match std::str::from_utf8(text) {
+                    Ok(text) => each(chunk, text)?,
+                    Err(_) => return Err(Error::data(format!("chunk {chunk}: its content is not UTF-8"))),
+                },
+                ValueRef::Null => {}
                 _ => return Err(Error::data(format!("chunk {chunk}: its content is not text"))),
             }
         }
         Ok(())
     }
 
-    fn ordered_chunks(&self) -> Result<String> {
-        Ok(format!(
-            "{} o CROSS JOIN main.{} t ON t.{} = o.locator",
+    /// The FROM clause of the selected chunks, aliased `t`, with their order, aliased `o`.
+    fn ordered_chunks(&self) -> String {
+        format!(
+            "{} o CROSS JOIN main.{} t ON {}",
             order_table(RecordKind::Chunk),
             quote(&self.schema.chunks.name),
-            locator(&self.schema.chunks)?,
-        ))
+            located(&self.schema.chunks),
+        )
     }
 }

@@ -1,18 +1,18 @@
 //! The swap: one transaction that makes the target what the document says, reads it back, and commits.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use golden::document::{Digest, RecordKind};
-use golden::store::VectorPlace;
-use golden::store::sqlite::{Dataset, Selection, quote};
+use golden::document::RecordKind;
+use golden::store::sqlite::quote;
 use golden::{Context, Error, Result};
 use rusqlite::types::Value as Stored;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use crate::columns::Covered;
 use crate::difference::{self, differs};
 use crate::plan::{Job, Plan, plan};
+use crate::proof::read_back;
+use crate::references::{foreign_key_violations, refuse_references};
 use crate::staging::column_name;
 use crate::undo;
 use crate::vectors::{self, Vectors};
@@ -41,10 +41,18 @@ pub struct Applied {
 }
 
 /// Pages kept in memory, in KiB. Indexes over random ids are written all over: they want room.
-const CACHES: &str = "PRAGMA main.cache_size = -20480; PRAGMA staging.cache_size = -2048; PRAGMA temp.cache_size = -4096";
+const CACHES: &str =
+    "PRAGMA main.cache_size = -20480; PRAGMA staging.cache_size = -2048; PRAGMA temp.cache_size = -4096";
 
 /// Applies what is staged. Either all of it is in the target afterwards, or nothing.
-pub fn apply(target: &mut Connection, path: &Path, job: &Job<'_>, vectors: Vectors, ddl: &[String], extent: Extent) -> Result<Applied> {
+pub fn apply(
+    target: &mut Connection,
+    path: &Path,
+    job: &Job<'_>,
+    vectors: Vectors,
+    ddl: &[String],
+    extent: Extent,
+) -> Result<Applied> {
     let staging = job.staging.to_str().ok_or_else(|| Error::usage("the database's path is not UTF-8"))?;
     target.execute("ATTACH ? AS staging", [staging])?;
     // What the application's own tables refer to is looked at below; no cascade may reach them.
@@ -53,15 +61,38 @@ pub fn apply(target: &mut Connection, path: &Path, job: &Job<'_>, vectors: Vecto
     difference::register(target)?;
     let begin = if extent == Extent::DryRun { "BEGIN" } else { "BEGIN IMMEDIATE" };
     target.execute_batch(begin).context(|| format!("cannot begin to change {}", path.display()))?;
-    let outcome = change(target, path, job, vectors, ddl, extent);
-    match &outcome {
-        Ok(_) if extent != Extent::DryRun => target.execute_batch("COMMIT").context(|| "cannot commit")?,
-        _ => target.execute_batch("ROLLBACK").or_else(|error| if target.is_autocommit() { Ok(()) } else { Err(error) })?,
+    let mut outcome = change(target, path, job, vectors, ddl, extent);
+    if outcome.is_ok() && extent != Extent::DryRun {
+        outcome = outcome.and_then(|applied| match target.execute_batch("COMMIT") {
+            Ok(()) => Ok(applied),
+            Err(error) => {
+                discard(applied.undo);
+                Err(Error::from(error).context("cannot commit"))
+            }
+        });
+    }
+    if !target.is_autocommit() {
+        target.execute_batch("ROLLBACK")?;
     }
     outcome
 }
 
-fn change(target: &mut Connection, path: &Path, job: &Job<'_>, vectors: Vectors, ddl: &[String], extent: Extent) -> Result<Applied> {
+/// Removes the undo document of a change that did not happen.
+fn discard(undo: Option<PathBuf>) {
+    if let Some(path) = undo {
+        // If it cannot be removed it harms nobody: its name says when it was made.
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn change(
+    target: &mut Connection,
+    path: &Path,
+    job: &Job<'_>,
+    vectors: Vectors,
+    ddl: &[String],
+    extent: Extent,
+) -> Result<Applied> {
     for statement in ddl {
         target.execute_batch(statement)?;
     }
@@ -76,14 +107,10 @@ fn change(target: &mut Connection, path: &Path, job: &Job<'_>, vectors: Vectors,
         Extent::WithUndo => undo::write(target, job, plan, path)?,
         Extent::DryRun | Extent::WithoutUndo => None,
     };
-    let outcome = write(target, job, vectors);
-    match (outcome, undo) {
-        (Ok((chunks_written, without_vector)), undo) => Ok(Applied { plan, chunks_written, without_vector, undo }),
-        (Err(error), undo) => {
-            // Nothing will have happened that could be undone.
-            if let Some(path) = undo {
-                let _ = std::fs::remove_file(path);
-            }
+    match write(target, job, vectors) {
+        Ok((chunks_written, without_vector)) => Ok(Applied { plan, chunks_written, without_vector, undo }),
+        Err(error) => {
+            discard(undo);
             Err(error)
         }
     }
@@ -151,9 +178,11 @@ pub fn staged_id(job: &Job<'_>, covered: &Covered) -> Result<String> {
 /// written.
 pub fn staged_rows(kind: RecordKind) -> String {
     match kind {
-        RecordKind::Analysis => "staging.analyses s CROSS JOIN temp.golden_plan p ON p.seq = s.seq AND p.action IN ('add', 'update')
+        RecordKind::Analysis => {
+            "staging.analyses s CROSS JOIN temp.golden_plan p ON p.seq = s.seq AND p.action IN ('add', 'update')
              CROSS JOIN staging.analyses a ON a.seq = s.seq"
-            .to_owned(),
+                .to_owned()
+        }
         kind => format!(
             "staging.{} s CROSS JOIN temp.golden_plan p ON p.seq = s.parent AND p.action IN ('add', 'update')
              CROSS JOIN staging.analyses a ON a.seq = s.parent",
@@ -200,100 +229,6 @@ pub fn removed_rows(kind: RecordKind) -> String {
         RecordKind::Analysis => "temp.golden_removed".to_owned(),
         kind => format!("temp.golden_removed_{}", kind.plural()),
     }
-}
-
-/// Rows of the application's own tables that refer to rows that would go.
-fn refuse_references(target: &Connection, job: &Job<'_>) -> Result<()> {
-    for (referrer, column, referred, key) in references(target, job)? {
-        let Some(table) = job.schema.tables().find(|table| table.name.eq_ignore_ascii_case(&referred)) else { continue };
-        let id = &table.id()?.name;
-        let key = key.as_deref().unwrap_or(id);
-        let sql = format!(
-            "SELECT r.{column}, count(*) OVER () FROM main.{referrer} r WHERE r.{column} IN (
-                 SELECT t.{key} FROM main.{name} t WHERE t.{id} IN (SELECT id FROM {gone})) LIMIT 1",
-            column = quote(&column),
-            referrer = quote(&referrer),
-            key = quote(key),
-            name = quote(&table.name),
-            id = quote(id),
-            gone = removed_rows(table.kind),
-        );
-        let found: Option<(Stored, u64)> =
-            target.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        if let Some((id, rows)) = found {
-            let id = table.id()?.decode(id).as_ref().and_then(golden::document::id_text).unwrap_or_default();
-            return Err(Error::data(format!(
-                "{rows} rows of the application's table `{referrer}` refer to {} that would be removed, such as {id}",
-                table.kind.plural(),
-            ))
-            .guidance("remove or change those rows first, or import without --replace"));
-        }
-    }
-    Ok(())
-}
-
-/// Foreign keys of tables that are not the dataset's, to tables that are: (table, column, referred table,
-/// referred column).
-fn references(target: &Connection, job: &Job<'_>) -> Result<Vec<(String, String, String, Option<String>)>> {
-    let mut statement = target.prepare(
-        "SELECT m.name, f.\"from\", f.\"table\", f.\"to\"
-         FROM main.sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table'",
-    )?;
-    let all = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    let all: Vec<(String, String, String, Option<String>)> = all.collect::<rusqlite::Result<_>>()?;
-    let ours: Vec<&str> = our_tables(job);
-    let is_ours = |name: &str| ours.iter().any(|ours| ours.eq_ignore_ascii_case(name));
-    Ok(all.into_iter().filter(|(referrer, _, referred, _)| !is_ours(referrer) && is_ours(referred)).collect())
-}
-
-/// The tables that hold the dataset, a table of vectors included.
-fn our_tables<'a>(job: &'a Job<'_>) -> Vec<&'a str> {
-    let mut tables: Vec<_> = job.schema.tables().map(|table| table.name.as_str()).collect();
-    if let Some(VectorPlace::Table { name, .. }) = job.schema.vectors.as_ref().map(|vectors| &vectors.place) {
-        tables.push(name);
-    }
-    tables
-}
-
-/// Rows that refer to nothing, in the dataset's tables and in those that refer to them.
-///
-/// SQLite's own check reads whole tables. Where a table's only foreign key is the one to its analysis, an
-/// index answers the same question.
-fn foreign_key_violations(target: &Connection, job: &Job<'_>) -> Result<u64> {
-    let mut tables: BTreeSet<String> = our_tables(job).into_iter().map(str::to_owned).collect();
-    tables.extend(references(target, job)?.into_iter().map(|(referrer, ..)| referrer));
-    let mut violations = 0;
-    for name in tables {
-        let keys: u64 =
-            target.query_row("SELECT count(*) FROM pragma_foreign_key_list(?)", [&name], |row| row.get(0))?;
-        let parent = job.schema.tables().find(|table| table.name == name).and_then(|table| table.parent.as_deref());
-        violations += match parent {
-            _ if keys == 0 => 0,
-            Some(parent) if keys == 1 && refers_to_analysis(target, &name, parent, job)? => {
-                let analyses = &job.schema.analyses;
-                let sql = format!(
-                    "SELECT count(*) FROM (SELECT DISTINCT t.{parent} AS parent FROM main.{name} t) d
-                     WHERE d.parent IS NOT NULL AND NOT EXISTS (SELECT 1 FROM main.{analyses} a WHERE a.{id} = d.parent)",
-                    parent = quote(parent),
-                    name = quote(&name),
-                    analyses = quote(&analyses.name),
-                    id = quote(&analyses.id()?.name),
-                );
-                target.query_row(&sql, [], |row| row.get(0))?
-            }
-            _ => target.query_row("SELECT count(*) FROM pragma_foreign_key_check(?)", [&name], |row| row.get(0))?,
-        };
-    }
-    Ok(violations)
-}
-
-/// Whether a table's foreign key is the one from `parent` to the analyses' id.
-fn refers_to_analysis(target: &Connection, table: &str, parent: &str, job: &Job<'_>) -> Result<bool> {
-    let analyses = &job.schema.analyses;
-    let sql = "SELECT count(*) FROM pragma_foreign_key_list(?1)
-               WHERE \"from\" = ?2 COLLATE NOCASE AND \"table\" = ?3 COLLATE NOCASE AND coalesce(\"to\", ?4) = ?4 COLLATE NOCASE";
-    let id = &analyses.id()?.name;
-    Ok(target.query_row(sql, [table, parent, &analyses.name, id], |row| row.get::<_, u64>(0))? == 1)
 }
 
 /// Deletes what goes, children first.
@@ -389,39 +324,4 @@ fn insert(target: &Connection, job: &Job<'_>, covered: &Covered, vectors: Vector
     );
     let inserted = target.execute(&sql, params_from_iter(set));
     inserted.map(|rows| rows as u64).context(|| format!("cannot insert into `{}`", table.name))
-}
-
-/// Reads what was written back through the codecs of export and compares it with the document.
-fn read_back(target: &mut Connection, job: &Job<'_>) -> Result<()> {
-    target.execute_batch(&format!(
-        "CREATE TEMP TABLE golden_written AS SELECT {} AS id FROM {}",
-        job.staged_analysis_id("s")?,
-        staged_rows(RecordKind::Analysis),
-    ))?;
-    let expected: u64 = target.query_row("SELECT count(*) FROM temp.golden_written", [], |row| row.get(0))?;
-    let staging = Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut staged = staging.prepare("SELECT digest FROM analyses WHERE name = ?")?;
-    let comparable = job.comparable();
-    let mut found = 0;
-    let mut different: Vec<String> = Vec::new();
-    let selection = Selection::Ids("temp.golden_written".into(), "id".into());
-    Dataset::select(target, &comparable, &selection)?.digests(|analysis| {
-        found += 1;
-        let digest: Option<[u8; 32]> = staged.query_row([&analysis.id], |row| row.get(0)).optional()?;
-        if digest.map(Digest::from_bytes) != Some(analysis.digest) {
-            different.push(analysis.id);
-        }
-        Ok(())
-    })?;
-    if found != expected {
-        return Err(Error::data(format!("{expected} analyses were written, {found} were read back: nothing was changed")));
-    }
-    if let Some(first) = different.first() {
-        return Err(Error::data(format!(
-            "{} analyses read back differently from the document, the first is {first}: nothing was changed",
-            different.len()
-        ))
-        .guidance("does a trigger change a column? then list it as `computed` in golden.toml"));
-    }
-    Ok(())
 }

@@ -37,16 +37,18 @@ impl Requests {
 
 /// `chunks.title` → (chunks, title); a name alone has no kind.
 fn split(name: &str) -> (Option<RecordKind>, &str) {
-    let kind_and_field = name.split_once('.').and_then(|(table, field)| {
-        Some((RecordKind::ALL.into_iter().find(|kind| kind.plural() == table)?, field))
-    });
+    let kind_and_field = name
+        .split_once('.')
+        .and_then(|(table, field)| Some((RecordKind::ALL.into_iter().find(|kind| kind.plural() == table)?, field)));
     kind_and_field.map_or((None, name), |(kind, field)| (Some(kind), field))
 }
 
 fn parse_set(request: &str) -> Result<(RecordKind, String, Value)> {
     let parts = request.split_once('=').and_then(|(name, value)| Some((split(name).0?, split(name).1, value)));
     let Some((kind, field, value)) = parts else {
-        return Err(Error::usage(format!("--set {request}: write TABLE.COLUMN=VALUE, with one of analyses, chunks, findings, artifacts")));
+        return Err(Error::usage(format!(
+            "--set {request}: write TABLE.COLUMN=VALUE, with one of analyses, chunks, findings, artifacts"
+        )));
     };
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
     Ok((kind, field.to_owned(), value))
@@ -108,8 +110,13 @@ impl Seen {
         let mut kinds = BTreeSet::new();
         for (kind, seen) in self.kinds.iter().filter(|(_, seen)| seen.without_id > 0) {
             if *kind == RecordKind::Analysis || seen.without_id != seen.records {
-                return Err(Error::data(format!("{} of {} {} have no id", seen.without_id, seen.records, kind.plural()))
-                    .guidance("give all of them ids, or none"));
+                return Err(Error::data(format!(
+                    "{} of {} {} have no id",
+                    seen.without_id,
+                    seen.records,
+                    kind.plural()
+                ))
+                .guidance("give all of them ids, or none"));
             }
             kinds.insert(*kind);
         }
@@ -203,11 +210,19 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
         }
         tables.push(Covered { table: table.clone(), columns, set });
     }
-    refuse(&lacking, "the database lacks columns that the document has", "leave each out with --drop-column NAME, or add it to the database")?;
+    refuse(
+        &lacking,
+        "the database lacks columns that the document has",
+        "leave each out with --drop-column NAME, or add it to the database",
+    )?;
     refuse(&unfilled, "the document lacks columns that must not be empty", "fill each with --set TABLE.COLUMN=VALUE")?;
     Ok(tables)
 }
 
 fn refuse(columns: &[String], problem: &str, remedy: &str) -> Result<()> {
-    if columns.is_empty() { Ok(()) } else { Err(Error::data(format!("{problem}: {}", columns.join(", "))).guidance(remedy)) }
+    if columns.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::data(format!("{problem}: {}", columns.join(", "))).guidance(remedy))
+    }
 }

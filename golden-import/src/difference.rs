@@ -1,7 +1,7 @@
 //! SQL that tells a stored column from a staged one.
 
-use golden::store::{Affinity, Codec, Column, canonical_text};
 use golden::Result;
+use golden::store::{Affinity, Codec, Column, canonical_text};
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value as Stored;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::staging::column_name;
+use crate::vectors::is_text;
 
 /// Vectors between commits of the staging file.
 const COMMIT_EVERY: u64 = 50;
@@ -72,7 +73,9 @@ impl Embedding<'_> {
             model = self.embed(staging, probe, None, progress)?.model;
         }
         let forget = match (&kept, &model) {
-            (Some(kept), Some(today)) if kept == today => "DELETE FROM temp.wanted WHERE text IN (SELECT text FROM temp.kept)",
+            (Some(kept), Some(today)) if kept == today => {
+                "DELETE FROM temp.wanted WHERE text IN (SELECT text FROM temp.kept)"
+            }
             _ => "",
         };
         staging.execute_batch(forget)?;
@@ -94,7 +97,8 @@ impl Embedding<'_> {
         staging.execute_batch(&format!(
             "CREATE TEMP TABLE wanted(text BLOB PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
              INSERT OR IGNORE INTO temp.wanted SELECT text, seq FROM chunks
-                 WHERE text IS NOT NULL AND trim({content}, char(9, 10, 11, 12, 13, 32)) <> '' ORDER BY seq;",
+                 WHERE text IS NOT NULL AND {} ORDER BY seq;",
+            is_text(&content),
         ))?;
         Ok(())
     }
@@ -238,19 +242,15 @@ impl Embedding<'_> {
     }
 
     /// The vector of an answer, if it is one: of the right model and dimension, finite, not zero.
-    fn check(
-        &self,
-        answer: &Answer,
-        model: &mut Option<String>,
-        dimension: &mut Option<usize>,
-    ) -> Result<Vec<f32>> {
+    fn check(&self, answer: &Answer, model: &mut Option<String>, dimension: &mut Option<usize>) -> Result<Vec<f32>> {
         let wrong = |what: String| Err(Error::data(what));
         let vector: Vec<f32> = match &answer.embedding {
             Some(Numbers::List(numbers)) => numbers.iter().map(|number| number.unwrap_or(f32::NAN)).collect(),
             Some(Numbers::Base64(text)) => match BASE64_STANDARD.decode(text) {
-                Ok(bytes) if bytes.len() % 4 == 0 => {
-                    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
-                }
+                Ok(bytes) if bytes.len() % 4 == 0 => bytes
+                    .chunks_exact(4)
+                    .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+                    .collect(),
                 _ => return wrong("its base64 is no array of 32-bit floats".to_owned()),
             },
             None => return wrong("it holds neither a vector nor an error".to_owned()),

@@ -9,9 +9,7 @@ use golden::cli::{Progress, Reporter};
 use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
 use golden::document::{Digest, Event, Fields, Place, RecordKind, read_with};
 use golden::store::sqlite::{Selection, open_for_reading, open_for_writing, schema};
-use golden::store::{
-    Location, Mapping, NormalAnalysis, NormalChunk, Normaliser, Schema, Source, TimestampForm,
-};
+use golden::store::{Location, Mapping, NormalAnalysis, NormalChunk, Normaliser, Schema, Source, TimestampForm};
 use golden::{Context, Error, Kind, Result};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -34,13 +32,14 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     let requests = Requests::new(&cli.drop_column, &cli.set)?;
     let path = std::fs::canonicalize(&location.path).unwrap_or_else(|_| location.path.clone());
     let document = Document::open(cli)?;
-    let target = Target::learn(cli, &path, &mapping, &document)?;
+    let mut target = Target::learn(cli, &path, &mapping, &document)?;
     check_vectors(cli, &target.schema)?;
+    target.adopt_forms(&mapping, &document.metadata);
 
     let leftovers = if cli.resume { Leftovers::Resume } else { Leftovers::Discard };
     let mut staging = Staging::create(&path, leftovers)?;
-    let outcome = import(cli, reporter, &mapping, &requests, &path, target, &document, &mut staging);
-    match outcome {
+    let import = Import { cli, reporter, mapping: &mapping, requests: &requests, path: &path, target: &target };
+    match import.run(&document, &mut staging) {
         Ok(report) => {
             staging.remove()?;
             reporter.report(&report, false)?;
@@ -113,6 +112,17 @@ impl Target {
         let schema = schema_after(&connection, &ddl, mapping)?;
         Ok(Self { schema, ddl, inhabited: BTreeSet::new(), exists })
     }
+
+    /// Takes over the document's forms of timestamps where the target has no rows that show its own.
+    fn adopt_forms(&mut self, mapping: &Mapping, metadata: &Fields) {
+        let Some(forms) = metadata.get("forms").and_then(Value::as_object) else { return };
+        let inhabited = &self.inhabited;
+        self.schema.adopt_forms(|kind, field| {
+            let is_open = !inhabited.contains(&kind) && !mapping.columns(kind).types.contains_key(field);
+            let form = forms.get(kind.plural())?.get(field)?.as_str()?;
+            TimestampForm::from_name(form).filter(|_| is_open)
+        });
+    }
 }
 
 fn inhabited(connection: &Connection, schema: &Schema) -> Result<BTreeSet<RecordKind>> {
@@ -126,98 +136,116 @@ fn inhabited(connection: &Connection, schema: &Schema) -> Result<BTreeSet<Record
     Ok(kinds)
 }
 
-#[allow(clippy::too_many_arguments)]
-fn import(
-    cli: &Cli,
-    reporter: &Reporter,
-    mapping: &Mapping,
-    requests: &Requests,
-    path: &Path,
-    mut target: Target,
-    document: &Document,
-    staging: &mut Staging,
-) -> Result<Report> {
-    adopt_forms(&mut target, mapping, &document.metadata);
-    staging.prepare(&target.schema)?;
-    let progress = Progress::start(reporter, "staging", "analyses", None);
-    let staged = stage(&target.schema, requests, document, staging, &progress)?;
-    drop(progress);
-    let tables = covered(&target.schema, &staged.seen, &document.metadata, requests)?;
-    let unidentified = staged.seen.unidentified()?;
-    staged.seen.refuse_nulls(&tables)?;
-    staging.index(&target.schema, &target.inhabited)?;
-    let content = staging.content_digest()?;
-
-    let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
-    if !staged.verification.sealed {
-        report.warnings.push("the document carries no digests: only its structure and counts were checked".to_owned());
-    } else if staged.verification.seals.content != content {
-        report.warnings.push(
-            "the database spells some values in its own way (timestamps, ids): its content digest is another than the document's".to_owned(),
-        );
-    }
-    for warning in &report.warnings {
-        reporter.warn(warning);
-    }
-    let vectors = match (&cli.embed, &target.schema.vectors) {
-        (Some(command), Some(column)) if !cli.dry_run => {
-            let total = staged.seen.count(RecordKind::Chunk);
-            let progress = Progress::start(reporter, "embedding", "texts", Some(total));
-            let embedding = Embedding { command, chunks: &target.schema.chunks, encoding: column.encoding, pin: &mapping.embedding };
-            let existing = target.exists.then_some(path);
-            let embedded = embedding.run(staging.connection(), existing, &progress)?;
-            report.texts_embedded = embedded.texts;
-            report.model = embedded.model;
-            Vectors::Embedded
-        }
-        _ => Vectors::Kept,
-    };
-
-    let mode = mode(cli, mapping, &document.metadata, &target.schema, reporter);
-    let job = Job {
-        schema: &target.schema,
-        staging: staging.path(),
-        covered: &tables,
-        unidentified: &unidentified,
-        chunks: staged.seen.count(RecordKind::Chunk),
-        mode,
-        on_conflict: cli.on_conflict,
-    };
-    let extent = match (cli.dry_run, cli.no_undo) {
-        (true, _) => Extent::DryRun,
-        (false, false) => Extent::WithUndo,
-        (false, true) => Extent::WithoutUndo,
-    };
-    let progress = Progress::start(reporter, "applying", "analyses", None);
-    let mut connection = open_target(path, &target, cli)?;
-    let applied = apply(&mut connection, path, &job, vectors, &target.ddl, extent)?;
-    drop(progress);
-    report.added = applied.plan.added;
-    report.updated = applied.plan.updated;
-    report.unchanged = applied.plan.unchanged;
-    report.skipped = applied.plan.skipped;
-    report.removed = applied.plan.removed;
-    report.chunks_written = applied.chunks_written;
-    report.chunks_without_vector = applied.without_vector;
-    report.undo = applied.undo.map(|path| path.display().to_string());
-    Ok(report)
+/// One import: how, from where, into what.
+struct Import<'a> {
+    cli: &'a Cli,
+    reporter: &'a Reporter,
+    mapping: &'a Mapping,
+    requests: &'a Requests,
+    path: &'a Path,
+    target: &'a Target,
 }
 
-fn open_target(path: &Path, target: &Target, cli: &Cli) -> Result<Connection> {
-    if target.exists {
-        return open_for_writing(path, Duration::from_secs(cli.lock_timeout));
+impl Import<'_> {
+    fn run(&self, document: &Document, staging: &mut Staging) -> Result<Report> {
+        let Self { cli, reporter, target, .. } = *self;
+        staging.prepare(&target.schema)?;
+        let progress = Progress::start(reporter, "staging", "analyses", None);
+        let staged = stage(&target.schema, self.requests, document, staging, &progress)?;
+        drop(progress);
+        let tables = covered(&target.schema, &staged.seen, &document.metadata, self.requests)?;
+        let unidentified = staged.seen.unidentified()?;
+        staged.seen.refuse_nulls(&tables)?;
+        staging.index(&target.schema, &target.inhabited)?;
+        let content = staging.content_digest()?;
+        let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
+        report.warnings = staged.warnings(content);
+        for warning in &report.warnings {
+            reporter.warn(warning);
+        }
+
+        let vectors = self.embed(staging, staged.seen.count(RecordKind::Chunk), &mut report)?;
+        let job = Job {
+            schema: &target.schema,
+            staging: staging.path(),
+            covered: &tables,
+            unidentified: &unidentified,
+            chunks: staged.seen.count(RecordKind::Chunk),
+            mode: mode(cli, self.mapping, &document.metadata, &target.schema, reporter),
+            on_conflict: cli.on_conflict,
+        };
+        let extent = match (cli.dry_run, cli.no_undo) {
+            (true, _) => Extent::DryRun,
+            (false, false) => Extent::WithUndo,
+            (false, true) => Extent::WithoutUndo,
+        };
+        let progress = Progress::start(reporter, "applying", "analyses", None);
+        let mut connection = self.open_target()?;
+        let applied = apply(&mut connection, self.path, &job, vectors, &target.ddl, extent)?;
+        drop(progress);
+        report.added = applied.plan.added;
+        report.updated = applied.plan.updated;
+        report.unchanged = applied.plan.unchanged;
+        report.skipped = applied.plan.skipped;
+        report.removed = applied.plan.removed;
+        report.chunks_written = applied.chunks_written;
+        report.chunks_without_vector = applied.without_vector;
+        report.undo = applied.undo.map(|path| path.display().to_string());
+        Ok(report)
     }
-    if cli.dry_run {
-        return Ok(Connection::open_in_memory()?);
+
+    /// Fills the staging file with vectors, where that was asked for.
+    fn embed(&self, staging: &Staging, chunks: u64, report: &mut Report) -> Result<Vectors> {
+        let (Some(command), Some(column)) = (&self.cli.embed, &self.target.schema.vectors) else {
+            return Ok(Vectors::Kept);
+        };
+        if self.cli.dry_run {
+            return Ok(Vectors::Kept);
+        }
+        let progress = Progress::start(self.reporter, "embedding", "texts", Some(chunks));
+        let embedding = Embedding {
+            command,
+            chunks: &self.target.schema.chunks,
+            encoding: column.encoding,
+            pin: &self.mapping.embedding,
+        };
+        let existing = self.target.exists.then_some(self.path);
+        let embedded = embedding.run(staging.connection(), existing, &progress)?;
+        report.texts_embedded = embedded.texts;
+        report.model = embedded.model;
+        Ok(Vectors::Embedded)
     }
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
-        .context(|| format!("cannot create {}", path.display()))
+
+    fn open_target(&self) -> Result<Connection> {
+        if self.target.exists {
+            return open_for_writing(self.path, Duration::from_secs(self.cli.lock_timeout));
+        }
+        if self.cli.dry_run {
+            return Ok(Connection::open_in_memory()?);
+        }
+        Connection::open_with_flags(self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+            .context(|| format!("cannot create {}", self.path.display()))
+    }
 }
 
 /// What was learnt while staging.
 struct Staged {
     seen: Seen,
     verification: Verification,
+}
+
+impl Staged {
+    /// What a person should know, given the content digest in the target's normal form.
+    fn warnings(&self, content: Digest) -> Vec<String> {
+        let warning = if !self.verification.sealed {
+            "the document carries no digests: only its structure and counts were checked"
+        } else if self.verification.seals.content != content {
+            "the database spells some values in its own way (timestamps, ids), so its content digest is not the document's"
+        } else {
+            return Vec::new();
+        };
+        vec![warning.to_owned()]
+    }
 }
 
 /// A record that was looked at and encoded on a worker thread.
@@ -322,17 +350,6 @@ fn refuse_unverified(verification: &Verification, name: &str) -> Result<()> {
         "{} errors in all; golden-verify lists them, and nothing was changed",
         verification.count(Severity::Error)
     )))
-}
-
-/// Takes over the document's forms of timestamps where the target has no rows that show its own.
-fn adopt_forms(target: &mut Target, mapping: &Mapping, metadata: &Fields) {
-    let Some(forms) = metadata.get("forms").and_then(Value::as_object) else { return };
-    let inhabited = &target.inhabited;
-    target.schema.adopt_forms(|kind, field| {
-        let is_open = !inhabited.contains(&kind) && !mapping.columns(kind).types.contains_key(field);
-        let form = forms.get(kind.plural())?.get(field)?.as_str()?;
-        TimestampForm::from_name(form).filter(|_| is_open)
-    });
 }
 
 /// What happens to rows that the document does not have: those of its selection are meant, which is the

@@ -82,11 +82,9 @@ impl Shape {
     }
 
     fn analysis(&mut self, fields: &Fields) {
-        for (kind, name) in [
-            (RecordKind::Finding, "findings"),
-            (RecordKind::Artifact, "artifact"),
-            (RecordKind::Artifact, "artifacts"),
-        ] {
+        for (kind, name) in
+            [(RecordKind::Finding, "findings"), (RecordKind::Artifact, "artifact"), (RecordKind::Artifact, "artifacts")]
+        {
             let records = match fields.get(name) {
                 Some(Value::Array(records)) => records.iter().collect(),
                 Some(one) => vec![one],
@@ -168,7 +166,8 @@ impl Shape {
         }
         columns.remove("");
         let names = mapping.columns(kind).columns;
-        let column_name = |field: &str| names.get(field).map_or_else(|| column_of_field(field), String::as_str).to_owned();
+        let column_name =
+            |field: &str| names.get(field).map_or_else(|| column_of_field(field), String::as_str).to_owned();
         columns.remove("id");
         let mut lines = vec![format!("{} {} NOT NULL PRIMARY KEY", quote(&column_name("id")), self.id_type(kind))];
         if let Some(parent) = mapping.parent(kind) {
@@ -205,7 +204,8 @@ impl Shape {
 /// memory.
 pub fn schema_after(database: &Connection, statements: &[String], mapping: &Mapping) -> Result<Schema> {
     let copy = Connection::open_in_memory()?;
-    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql LIKE 'CREATE TABLE%'";
+    let sql =
+        "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql LIKE 'CREATE TABLE%'";
     let mut tables = database.prepare(sql)?;
     let mut rows = tables.query([])?;
     while let Some(row) = rows.next()? {

@@ -9,6 +9,8 @@ mod embed;
 mod import;
 mod init;
 mod plan;
+mod proof;
+mod references;
 mod report;
 mod staging;
 mod undo;

@@ -99,14 +99,13 @@ pub fn plan(target: &mut Connection, job: &Job<'_>) -> Result<Plan> {
          CREATE TEMP TABLE golden_removed(id);",
     )?;
     let analyses = format!("main.{}", quote(&job.schema.analyses.name));
-    let is_empty: bool = target.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {analyses})"), [], |row| row.get(0))?;
+    let is_empty: bool =
+        target.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {analyses})"), [], |row| row.get(0))?;
     if !is_empty {
         compare(target, job)?;
     }
-    target.execute(
-        "INSERT OR IGNORE INTO temp.golden_plan SELECT seq, 'add' FROM staging.analyses ORDER BY seq",
-        [],
-    )?;
+    target
+        .execute("INSERT OR IGNORE INTO temp.golden_plan SELECT seq, 'add' FROM staging.analyses ORDER BY seq", [])?;
     let removed = if is_empty { 0 } else { remove(target, job)? };
     if !is_empty {
         refuse_strangers(target, job)?;
@@ -115,7 +114,13 @@ pub fn plan(target: &mut Connection, job: &Job<'_>) -> Result<Plan> {
         let sql = "SELECT count(*) FROM temp.golden_plan WHERE action = ?";
         Ok(target.query_row(sql, [action], |row| row.get(0))?)
     };
-    Ok(Plan { added: count("add")?, updated: count("update")?, unchanged: count("same")?, skipped: count("skip")?, removed })
+    Ok(Plan {
+        added: count("add")?,
+        updated: count("update")?,
+        unchanged: count("same")?,
+        skipped: count("skip")?,
+        removed,
+    })
 }
 
 /// Decides about analyses that exist already.
@@ -146,14 +151,24 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
     let action = match (&job.mode, job.on_conflict) {
         (Mode::Add, OnConflict::Error) => {
             let names = names(target, &differing)?;
-            refuse(&names, differing.len(), "exist with other content", "keep the database's with --on-conflict skip, or take the document's with --on-conflict update")?;
+            refuse(
+                &names,
+                differing.len(),
+                "exist with other content",
+                "keep the database's with --on-conflict skip, or take the document's with --on-conflict update",
+            )?;
             "add"
         }
         (Mode::Add, OnConflict::Skip) => "skip",
         (Mode::Replace(_), OnConflict::Error) => {
             let strangers: Vec<_> = differing.iter().copied().filter(|seq| outside.contains(seq)).collect();
             let names = names(target, &strangers)?;
-            refuse(&names, strangers.len(), "exist outside the document's selection", "replace them all the same with --on-conflict update, or leave them with --on-conflict skip")?;
+            refuse(
+                &names,
+                strangers.len(),
+                "exist outside the document's selection",
+                "replace them all the same with --on-conflict update, or leave them with --on-conflict skip",
+            )?;
             "update"
         }
         _ => "update",

@@ -87,7 +87,13 @@ impl Staging {
     /// Stages a chunk of the analysis that comes next. `digest` is in normal form.
     pub fn chunk(&mut self, chunk: NormalChunk, position: i64, digest: Digest) -> Result<()> {
         let text = chunk.text.map(|text| text.bytes().to_vec());
-        self.insert(RecordKind::Chunk, None, (self.analyses + 1, position), chunk.row, [Some(digest.bytes().to_vec()), text])
+        self.insert(
+            RecordKind::Chunk,
+            None,
+            (self.analyses + 1, position),
+            chunk.row,
+            [Some(digest.bytes().to_vec()), text],
+        )
     }
 
     /// Stages an analysis, after its chunks. `digest` is in normal form.

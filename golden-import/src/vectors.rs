@@ -1,10 +1,10 @@
 //! Vectors in the target: written where the document's texts were embedded, kept where a text did not
 //! change, cleared where it did. `golden_vectors` says what made each and from which text.
 
-use golden::Result;
 use golden::document::RecordKind;
 use golden::store::sqlite::quote;
 use golden::store::{VectorColumn, VectorPlace};
+use golden::{Error, Result};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::apply::{removed_rows, staged_id, staged_rows};
@@ -29,7 +29,9 @@ impl Vectors {
 
     /// What a changed chunk's vector becomes.
     pub fn assignment(self, job: &Job<'_>, covered: &Covered) -> Result<Option<String>> {
-        let (Some(column), Some(content)) = (Self::chunk_column(job), covered.position("content")) else { return Ok(None) };
+        let (Some(column), Some(content)) = (Self::chunk_column(job), covered.position("content")) else {
+            return Ok(None);
+        };
         let (name, text) = (quote(&column.name), quote(&covered.table.columns[content].name));
         let kept = format!("CASE WHEN t.{text} IS s.{} COLLATE BINARY THEN t.{name} END", column_name(content));
         Ok(Some(match self {
@@ -130,7 +132,32 @@ pub fn apply(target: &Connection, job: &Job<'_>, vectors: Vectors) -> Result<()>
          INSERT OR REPLACE INTO {LEDGER}
              SELECT {id}, v.model, v.dimension, lower(hex(v.text)) FROM {staged};",
     ))?;
-    Ok(())
+    refuse_missing(target, job, &id)
+}
+
+/// Texts that were left to a vector of the target's which is gone: the application was at work meanwhile.
+fn refuse_missing(target: &Connection, job: &Job<'_>, id: &str) -> Result<()> {
+    let (Some(has_vector), Some(covered)) = (job.schema.has_vector_condition()?, job.covered(RecordKind::Chunk)) else {
+        return Ok(());
+    };
+    let Some(content) = covered.position("content") else { return Ok(()) };
+    let sql = format!(
+        "SELECT count(*) FROM staging.chunks s JOIN temp.golden_plan p ON p.seq = s.parent AND p.action <> 'skip'
+         CROSS JOIN main.{} t ON t.{} = {id} WHERE {} AND NOT ({has_vector})",
+        quote(&job.schema.chunks.name),
+        quote(&job.schema.chunks.id()?.name),
+        is_text(&format!("s.{}", column_name(content))),
+    );
+    match target.query_row(&sql, [], |row| row.get::<_, u64>(0))? {
+        0 => Ok(()),
+        missing => Err(Error::locked(format!("{missing} chunks lost their vector while others were being embedded"))
+            .guidance("the application was writing; import again with --resume")),
+    }
+}
+
+/// An SQL condition that holds for text that is more than white space.
+pub fn is_text(column: &str) -> String {
+    format!("trim({column}, char(9, 10, 11, 12, 13, 32)) <> ''")
 }
 
 /// How many of the document's chunks have no vector now; none where the target keeps no vectors.

@@ -12,7 +12,7 @@ use super::seal::AnalysisForm;
 use crate::Result;
 
 /// The fields of a record in normal form's order: the documented ones, then the others by name.
-fn ordered<'a>(kind: RecordKind, fields: &'a Fields) -> impl Iterator<Item = (&'a str, &'a Value)> {
+fn ordered(kind: RecordKind, fields: &Fields) -> impl Iterator<Item = (&str, &Value)> {
     let documented = kind.documented_fields();
     let known = documented.iter().filter_map(move |&name| fields.get(name).map(|value| (name, value)));
     let others = fields.iter().filter(move |(name, _)| !documented.contains(&name.as_str()));
@@ -53,7 +53,8 @@ pub struct RenderedChunk {
 impl RenderedChunk {
     /// Renders a chunk's fields, which must not contain `sha256`.
     pub fn new(fields: &Fields, layout: Layout) -> Self {
-        let mut text = Vec::new();
+        let strings: usize = fields.values().filter_map(Value::as_str).map(str::len).sum();
+        let mut text = Vec::with_capacity(strings + strings / 16 + 64 * (fields.len() + 2));
         write_members(fields, &mut text);
         let digest = Digest::of(&text);
         text.clear();
@@ -64,7 +65,7 @@ impl RenderedChunk {
     }
 
     /// How many bytes of the document it takes.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.text.len()
     }
 }
@@ -117,7 +118,7 @@ impl RenderedAnalysis {
     }
 
     /// How many bytes of the document it takes without its chunks.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.before_chunks.len() + self.after_chunks.len()
     }
 }

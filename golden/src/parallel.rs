@@ -1,7 +1,7 @@
 //! Work spread over the cores, results in the order of the work.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::Result;
@@ -58,4 +58,41 @@ pub fn ordered_map<I: Send, O: Send>(
         };
         consumed.and(produced)
     })
+}
+
+/// Bounds how many bytes are under way in a pipeline at once. One item may be larger: it then goes
+/// alone.
+pub struct Budget {
+    bytes: usize,
+    under_way: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// A share of a [`Budget`], given back when it is dropped.
+pub struct Share<'b> {
+    budget: &'b Budget,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes, under_way: Mutex::new(0), freed: Condvar::new() }
+    }
+
+    /// Waits until there is room for `bytes`, and takes it.
+    pub fn take(&self, bytes: usize) -> Share<'_> {
+        let lacks_room = |under_way: &mut usize| *under_way > 0 && *under_way + bytes > self.bytes;
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.freed.wait_while(under_way, lacks_room).unwrap_or_else(PoisonError::into_inner);
+        *under_way += bytes;
+        Share { budget: self, bytes }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        *self.budget.under_way.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
+        self.budget.freed.notify_one();
+    }
 }

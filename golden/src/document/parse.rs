@@ -6,13 +6,13 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::map::Entry;
 use serde_json::{Deserializer, Map, Number, Value};
 
-use super::Fields;
 use super::canonical::MAX_EXACT_INTEGER;
 use super::scan::Position;
+use super::{Fields, id_text};
 
 /// What is wrong with a text, and where.
 #[derive(Debug)]
@@ -42,6 +42,43 @@ pub(crate) fn lone_value(text: &str) -> Option<Value> {
 /// which record it is.
 pub(super) fn object(text: &[u8], at: Position, fields: &mut Fields) -> Result<(), Fault> {
     run(text, at, |strict, deserializer| deserializer.deserialize_any(ObjectVisitor { strict, fields }))
+}
+
+/// Finds where a text first makes no sense. What it reads is not kept, however much it is, but for the
+/// `id` of an object: enough to say which record it is.
+pub(super) fn skim(text: &[u8], at: Position) -> (Option<String>, Result<(), Fault>) {
+    let mut id = None;
+    let mut deserializer = Deserializer::from_slice(text);
+    let read = match text.first() {
+        Some(b'{') => deserializer.deserialize_map(Skim { id: &mut id }),
+        _ => deserializer.deserialize_ignored_any(IgnoredAny).map(drop),
+    };
+    let read = read.and_then(|()| deserializer.end());
+    (id, read.map_err(|error| fault(&error, text, at)))
+}
+
+struct Skim<'a> {
+    id: &'a mut Option<String>,
+}
+
+impl<'de> Visitor<'de> for Skim<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(key) = members.next_key::<String>()? {
+            if key == "id" {
+                let saw_huge = Cell::new(false);
+                *self.id = id_text(&members.next_value_seed(Strict { saw_huge: &saw_huge })?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 type TextDeserializer<'t> = Deserializer<serde_json::de::SliceRead<'t>>;
@@ -81,13 +118,20 @@ fn fault(error: &serde_json::Error, text: &[u8], at: Position) -> Fault {
         0 | 1 => 0,
         line => memchr::memchr_iter(b'\n', text).nth(line - 2).map_or(0, |newline| newline + 1),
     };
-    let index = (line_start + error.column().saturating_sub(1)).min(text.len());
+    let mut index = (line_start + error.column().saturating_sub(1)).min(text.len());
+    if message == "invalid unicode code point"
+        && let Err(error) = std::str::from_utf8(text)
+    {
+        message = "the text is not UTF-8".to_owned();
+        index = error.valid_up_to();
+    }
     for word in ["NaN", "Infinity", "-Infinity"] {
         if [index, index.saturating_sub(1)].iter().any(|&from| text[from..].starts_with(word.as_bytes())) {
             message = format!("{word} is not a JSON number");
         }
     }
-    Fault { at: position_in(text, index, at), message, unfinished: error.is_eof() }
+    // A number may break off at the end of the text without serde_json calling that an end.
+    Fault { at: position_in(text, index, at), message, unfinished: error.is_eof() || index + 1 >= text.len() }
 }
 
 fn position_in(text: &[u8], index: usize, at: Position) -> Position {

@@ -2,6 +2,7 @@
 //! digests, and the caller gets records in the document's order, in bounded memory.
 
 use std::io::Read;
+use std::thread;
 
 use serde_json::Value;
 
@@ -12,8 +13,15 @@ use super::scan::Position;
 use super::seal::AnalysisForm;
 use super::walk::{Batch, Members, Piece, Walker, error_at, not_golden};
 use super::writer::{Seals, document_digest};
-use crate::parallel::ordered_map;
+use crate::parallel::{Budget, ordered_map};
 use crate::{Error, Result};
+
+/// How many bytes of the document are parsed at once, or one record if that is larger: values take
+/// many times the memory of their text where they are small.
+const BYTES_AT_ONCE: usize = 16 << 20;
+
+/// A batch of so many bytes holds a record far larger than any ordinary one.
+const LARGE: usize = 2 << 20;
 
 /// How much a reader takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +106,11 @@ pub fn read_with<R: Read + Send, T: Send>(
     mut consume: impl FnMut(Event<T>) -> Result<()>,
 ) -> Result<()> {
     let mut assembly = Assembly::default();
+    let budget = Budget::new(BYTES_AT_ONCE);
     ordered_map(
-        |emit| Walker::new(input, limits.max_record, emit).walk(),
-        |batch| parse_batch(batch, &work),
-        |(parsed, result)| {
+        |emit| Walker::new(input, limits.max_record, &mut |batch| emit((budget.take(batch.len()), batch))).walk(),
+        |(share, batch)| (share, parse_apart(batch, &work)),
+        |(_share, (parsed, result))| {
             for piece in parsed {
                 consume(assembly.add(piece)?)?;
             }
@@ -115,6 +124,19 @@ enum Parsed<T> {
     Chunk(Chunk<T>),
     Analysis { place: Place, fields: T, sealed: Option<Value>, form: AnalysisForm, chunks: Option<u64> },
     End { top_level: Fields, checksums: Option<Value>, analyses: Option<u64> },
+}
+
+/// Parses a large batch on a thread of its own. An allocator keeps what a thread has freed for that
+/// thread: on the workers, one large record after the other would leave its memory to each of them.
+fn parse_apart<T: Send>(
+    batch: Batch,
+    work: &(impl Fn(RecordKind, &Place, Fields) -> T + Sync),
+) -> (Vec<Parsed<T>>, Result<()>) {
+    if batch.len() < LARGE {
+        return parse_batch(batch, work);
+    }
+    let parsed = thread::scope(|scope| scope.spawn(|| parse_batch(batch, work)).join());
+    parsed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Parses pieces up to the first that is faulty.

@@ -15,6 +15,10 @@ use crate::{Error, Result};
 /// How many bytes of pieces travel to a worker together.
 const BATCH_SIZE: usize = 256 << 10;
 
+/// How many members an analysis or the top level may have: more than any table has columns. What they
+/// take in memory would otherwise be bounded by their number alone.
+const MAX_MEMBERS: usize = 1 << 16;
+
 /// Pieces, in the order of the document.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -23,6 +27,13 @@ pub(super) struct Batch {
     /// How many bytes stand elsewhere, in the pieces themselves.
     members_len: usize,
     pub pieces: Vec<Piece>,
+}
+
+impl Batch {
+    /// How many bytes of the document it holds.
+    pub fn len(&self) -> usize {
+        self.text.len() + self.members_len
+    }
 }
 
 /// A part of the document that is parsed at once.
@@ -35,12 +46,20 @@ pub(super) enum Piece {
 /// Members of an object, as text.
 #[derive(Default)]
 pub(super) struct Members {
+    /// The values, one after the other.
     text: Vec<u8>,
     entries: Vec<(String, Range<usize>, Position)>,
+    keys_len: usize,
 }
 
 impl Members {
+    /// How many bytes of the document they are.
+    fn len(&self) -> usize {
+        self.text.len() + self.keys_len
+    }
+
     fn push(&mut self, key: String, value: &[u8], at: Position) {
+        self.keys_len += key.len();
         let start = self.text.len();
         self.text.extend_from_slice(value);
         self.entries.push((key, start..self.text.len(), at));
@@ -53,6 +72,13 @@ impl Members {
             Ok((key.clone(), value))
         });
         parsed.collect()
+    }
+
+    /// The first place where a value makes no sense, as far as it goes.
+    fn first_fault(&self) -> Option<Fault> {
+        let faults =
+            self.entries.iter().filter_map(|(_, range, at)| parse::skim(&self.text[range.clone()], *at).1.err());
+        faults.into_iter().find(|fault| !fault.unfinished)
     }
 }
 
@@ -92,8 +118,7 @@ impl<'a, R: Read> Walker<'a, R> {
     /// Walks the whole document. What was found before an error is handed out first.
     pub fn walk(mut self) -> Result<()> {
         let walked = self.document();
-        let error_in_members = || self.analysis.parse().err();
-        let walked = match walked.as_ref().err().and_then(|_| error_in_members()) {
+        let walked = match walked.as_ref().err().and_then(|_| self.analysis.first_fault()) {
             // What the scanner stumbled over began earlier, in a value it had passed.
             Some(fault) => Err(self.fault(fault)),
             None => walked,
@@ -117,7 +142,7 @@ impl<'a, R: Read> Walker<'a, R> {
             if key == "analyses" {
                 analyses = Some(self.analyses()?);
             } else {
-                let at = self.capture(members.text.len(), &format!("the top-level member {key:?}"))?;
+                let at = self.capture(members.len(), &format!("the top-level member {key:?}"))?;
                 if key == "version" {
                     self.check_version(at)?;
                 }
@@ -161,7 +186,7 @@ impl<'a, R: Read> Walker<'a, R> {
                 chunks = Some(self.chunks()?);
                 continue;
             }
-            let at = self.capture(self.analysis.text.len(), "the analysis without its chunks")?;
+            let at = self.capture(self.analysis.len(), "the analysis without its chunks")?;
             let value = self.scanner.captured();
             if key == "id"
                 && let (Ok(id), Some(place)) = (parse::value(value, at), &mut self.place)
@@ -252,6 +277,9 @@ impl<'a, R: Read> Walker<'a, R> {
         if !seen.insert(key.clone()) {
             return Err(error_at(self.place.as_ref(), at, parse::duplicate_key(&key)));
         }
+        if seen.len() > MAX_MEMBERS {
+            return Err(error_at(self.place.as_ref(), at, format!("an object of more than {MAX_MEMBERS} members")));
+        }
         if self.scanner.peek()? != Some(b':') {
             return Err(self.unexpected("expected `:`")?);
         }
@@ -268,14 +296,9 @@ impl<'a, R: Read> Walker<'a, R> {
         let Err(cut) = self.scanner.capture(self.max_record.saturating_sub(so_far))? else { return Ok(at) };
         // A string that lost its end runs on into what follows: the fault is where the text first
         // makes no sense, not where the capture gave up.
-        let mut fields = Fields::new();
-        let text = self.scanner.captured();
-        let parsed = match text.first() {
-            Some(b'{') => parse::object(text, at, &mut fields),
-            _ => parse::value(text, at).map(drop),
-        };
-        self.name_chunk(&fields);
-        if let Err(fault) = parsed
+        let (id, read) = parse::skim(self.scanner.captured(), at);
+        self.name_chunk(id);
+        if let Err(fault) = read
             && !fault.unfinished
         {
             return Err(self.fault(fault));
@@ -297,10 +320,9 @@ impl<'a, R: Read> Walker<'a, R> {
     fn unexpected(&mut self, expectation: &str) -> Result<Error> {
         let Some(byte) = self.scanner.peek()? else { return Ok(self.truncated()) };
         if let Some(Piece::Chunk { text, at, .. }) = self.batch.pieces.last() {
-            let mut fields = Fields::new();
             // The chunk's own faults are reported by whoever parses it.
-            let _ = parse::object(&self.batch.text[text.clone()], *at, &mut fields);
-            self.name_chunk(&fields);
+            let (id, _) = parse::skim(&self.batch.text[text.clone()], *at);
+            self.name_chunk(id);
         }
         let found =
             if byte.is_ascii_graphic() { format!("`{}`", char::from(byte)) } else { format!("byte 0x{byte:02x}") };
@@ -316,26 +338,23 @@ impl<'a, R: Read> Walker<'a, R> {
         error_at(self.place.as_ref(), fault.at, fault.message)
     }
 
-    /// Adds the id to the name of the chunk that is being read, once its fields are known.
-    fn name_chunk(&mut self, fields: &Fields) {
+    /// Adds the id to the name of the chunk that is being read.
+    fn name_chunk(&mut self, id: Option<String>) {
         if let Some(Place { child: Some((_, name)), .. }) = &mut self.place {
-            name.id = fields.get("id").and_then(id_text);
+            name.id = id;
         }
     }
 
     fn push(&mut self, piece: Piece) -> Result<()> {
         if let Piece::Analysis { members, .. } | Piece::End { members, .. } = &piece {
-            self.batch.members_len += members.text.len();
+            self.batch.members_len += members.len();
         }
         self.batch.pieces.push(piece);
         self.flush_if_full()
     }
 
     fn flush_if_full(&mut self) -> Result<()> {
-        if self.batch.text.len() + self.batch.members_len < BATCH_SIZE {
-            return Ok(());
-        }
-        self.flush()
+        if self.batch.len() < BATCH_SIZE { Ok(()) } else { self.flush() }
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use golden::document::RecordKind;
+use golden::store::Table;
 use golden::store::sqlite::quote;
 use golden::{Context, Error, Result};
 use rusqlite::types::Value as Stored;
@@ -104,7 +105,7 @@ fn change(
     note_removed_rows(target, job)?;
     refuse_references(target, job)?;
     let undo = match extent {
-        Extent::WithUndo => undo::write(target, job, plan, path)?,
+        Extent::WithUndo => undo::write(target, job, path)?,
         Extent::DryRun | Extent::WithoutUndo => None,
     };
     match write(target, job, vectors) {
@@ -273,16 +274,61 @@ fn update(target: &Connection, job: &Job<'_>, covered: &Covered, vectors: Vector
     if differences.is_empty() {
         return Ok(0);
     }
-    let sql = format!(
-        "UPDATE main.{} AS t SET {} FROM {} WHERE t.{} = {} AND ({})",
-        quote(&table.name),
-        assignments.join(", "),
-        staged_rows(table.kind),
-        quote(&table.id()?.name),
-        staged_id(job, covered)?,
-        differences.join(" OR "),
-    );
-    target.execute(&sql, []).map(|rows| rows as u64).context(|| format!("cannot update `{}`", table.name))
+    let (id_name, id) = (quote(&table.id()?.name), staged_id(job, covered)?);
+    let update = |rows: &str| {
+        format!(
+            "UPDATE {rows} AS t SET {} FROM {} WHERE t.{} = {} AND ({})",
+            assignments.join(", "),
+            staged_rows(table.kind),
+            id_name,
+            id,
+            differences.join(" OR "),
+        )
+    };
+    let main = format!("main.{}", quote(&table.name));
+    match target.execute(&update(&main), []) {
+        Err(error) if is_unique_violation(&error) => {
+            // Rows that exchange unique values collide one by one, though not in the end: take them all
+            // out, change them aside, and put them back with the columns that nobody changes.
+            let differing = format!(
+                "SELECT t.{id_name} FROM {} CROSS JOIN {main} t WHERE t.{id_name} = {id} AND ({})",
+                staged_rows(table.kind),
+                differences.join(" OR "),
+            );
+            let columns = stored_columns(target, table)?;
+            target.execute_batch(&format!(
+                "CREATE TEMP TABLE golden_aside AS SELECT {columns} FROM {main} WHERE {id_name} IN ({differing});
+                 DELETE FROM {main} WHERE {id_name} IN (SELECT {id_name} FROM temp.golden_aside);"
+            ))?;
+            target.execute(&update("temp.golden_aside"), [])?;
+            let sql = format!("INSERT INTO {main}({columns}) SELECT {columns} FROM temp.golden_aside");
+            let rows = target.execute(&sql, []);
+            target.execute_batch("DROP TABLE temp.golden_aside")?;
+            rows
+        }
+        outcome => outcome,
+    }
+    .map(|rows| rows as u64)
+    .context(|| format!("cannot update `{}`", table.name))
+}
+
+fn is_unique_violation(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY))
+}
+
+/// Every column that is stored, whether it travels or not, the row number included.
+fn stored_columns(target: &Connection, table: &Table) -> Result<String> {
+    let mut statement = target.prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0")?;
+    let names = statement.query_map([&table.name], |row| row.get(0))?;
+    let mut names: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
+    for key in &table.locator {
+        if !names.iter().any(|name| name.eq_ignore_ascii_case(&key.name)) {
+            names.push(key.name.clone());
+        }
+    }
+    Ok(names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "))
 }
 
 /// Inserts rows that do not exist, in the document's order.

@@ -255,7 +255,7 @@ struct Prepared {
 }
 
 enum Encoded {
-    Chunk(NormalChunk),
+    Chunk(Box<NormalChunk>),
     Analysis(Box<NormalAnalysis>),
 }
 
@@ -277,7 +277,7 @@ fn stage(
     let prepare = |kind: RecordKind, place: &Place, fields: Fields| {
         let examined = examine(kind, place, &fields);
         let encoded = match kind {
-            RecordKind::Chunk => normaliser.chunk(place, fields).map(Encoded::Chunk),
+            RecordKind::Chunk => normaliser.chunk(place, fields).map(|chunk| Encoded::Chunk(Box::new(chunk))),
             _ => normaliser.analysis(fields).map(|analysis| Encoded::Analysis(Box::new(analysis))),
         };
         Prepared { examined, encoded: encoded.map_err(|error| error.context(place)) }
@@ -294,10 +294,9 @@ fn stage(
             Event::Chunk(chunk) => {
                 let position = chunks.len() as i64;
                 match chunk.fields.encoded {
-                    Ok(Encoded::Chunk(mut normal)) => {
-                        if chunk.sealed.is_none() && !lists_index {
-                            normal = normal.with_index();
-                        }
+                    Ok(Encoded::Chunk(normal)) => {
+                        let is_normal = chunk.sealed.is_some() || lists_index;
+                        let normal = if is_normal { *normal } else { normal.with_index() };
                         let digest = normal.digest.unwrap_or(chunk.digest);
                         seen.row(RecordKind::Chunk, &normal.row);
                         chunks.push((normal.row.order.clone(), digest));

@@ -107,7 +107,7 @@ pub fn plan(target: &mut Connection, job: &Job<'_>) -> Result<Plan> {
     target
         .execute("INSERT OR IGNORE INTO temp.golden_plan SELECT seq, 'add' FROM staging.analyses ORDER BY seq", [])?;
     let removed = if is_empty { 0 } else { remove(target, job)? };
-    if !is_empty {
+    if !is_empty && job.on_conflict != OnConflict::Update {
         refuse_strangers(target, job)?;
     }
     let count = |action: &str| -> Result<u64> {
@@ -154,7 +154,7 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
             refuse(
                 &names,
                 differing.len(),
-                "exist with other content",
+                "already there with other content",
                 "keep the database's with --on-conflict skip, or take the document's with --on-conflict update",
             )?;
             "add"
@@ -166,7 +166,7 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
             refuse(
                 &names,
                 strangers.len(),
-                "exist outside the document's selection",
+                "already there, outside the document's selection",
                 "replace them all the same with --on-conflict update, or leave them with --on-conflict skip",
             )?;
             "update"
@@ -267,7 +267,7 @@ fn refuse_strangers(target: &Connection, job: &Job<'_>) -> Result<()> {
                 table.kind.plural(),
                 list(&names, names.len())
             ))
-            .guidance("the two are different datasets, or one of them was edited; compare them before importing"));
+            .guidance("compare the two; --on-conflict update moves them to the document's analyses"));
         }
     }
     Ok(())
@@ -283,7 +283,8 @@ fn refuse(names: &[String], count: usize, problem: &str, remedy: &str) -> Result
     if names.is_empty() {
         return Ok(());
     }
-    Err(Error::data(format!("{count} analyses {problem}: {}", list(names, count))).guidance(remedy))
+    let counted = RecordKind::Analysis.counted(count as u64);
+    Err(Error::data(format!("{counted} {problem}: {}", list(names, count))).guidance(remedy))
 }
 
 /// Names, as many as an error can hold.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use golden::document::RecordKind;
 use serde::Serialize;
 
 /// Counts of what changed.
@@ -39,16 +40,16 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { added, updated, unchanged, skipped, removed, .. } = self;
         let verb = if self.dry_run { "would import" } else { "imported" };
-        write!(f, "{verb}: {added} analyses added, {updated} updated, {unchanged} unchanged")?;
+        write!(f, "{verb}: {} added, {updated} updated, {unchanged} unchanged", RecordKind::Analysis.counted(*added))?;
         if *skipped > 0 {
             write!(f, ", {skipped} skipped")?;
         }
         writeln!(f, ", {removed} removed")?;
         if let Some(model) = &self.model {
-            writeln!(f, "embedded {} texts with {model}", self.texts_embedded)?;
+            writeln!(f, "texts embedded with {model}: {}", self.texts_embedded)?;
         }
         if let Some(chunks) = self.chunks_without_vector.filter(|chunks| *chunks > 0) {
-            writeln!(f, "{chunks} chunks have no vector now")?;
+            writeln!(f, "without a vector now: {}", RecordKind::Chunk.counted(chunks))?;
         }
         writeln!(f, "content sha256 {}", self.content_sha256)?;
         if let Some(undo) = &self.undo {

@@ -12,24 +12,40 @@ use golden::{Context, Result};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::plan::{Job, Plan};
+use crate::apply::{staged_id, staged_rows};
+use crate::plan::Job;
 use crate::staging::beside;
 
 /// Writes the undo document, complete and on disk before anything is changed; none where nothing that
 /// exists will change. The connection is in the transaction that will make the change.
-pub fn write(connection: &mut Connection, job: &Job<'_>, plan: Plan, target: &Path) -> Result<Option<PathBuf>> {
-    if plan.updated + plan.removed == 0 {
-        return Ok(None);
-    }
+pub fn write(connection: &mut Connection, job: &Job<'_>, target: &Path) -> Result<Option<PathBuf>> {
     let table = &job.schema.analyses;
     connection.execute_batch(&format!(
         "CREATE TEMP TABLE golden_undone AS SELECT id FROM temp.golden_removed
-         UNION ALL SELECT t.{id} FROM temp.golden_plan p CROSS JOIN staging.analyses s ON s.seq = p.seq
+         UNION SELECT t.{id} FROM temp.golden_plan p CROSS JOIN staging.analyses s ON s.seq = p.seq
                    CROSS JOIN main.{name} t ON t.{id} = {staged} WHERE p.action = 'update'",
         id = quote(&table.id()?.name),
         name = quote(&table.name),
         staged = job.staged_analysis_id("s")?,
     ))?;
+    // Analyses that lose a record to another.
+    for covered in job.covered {
+        let table = &covered.table;
+        let Some(parent) = &table.parent else { continue };
+        connection.execute_batch(&format!(
+            "INSERT INTO temp.golden_undone SELECT t.{parent} FROM {rows} CROSS JOIN main.{name} t ON t.{id} = {staged}
+             WHERE t.{parent} NOT IN (SELECT id FROM temp.golden_undone)",
+            parent = quote(parent),
+            rows = staged_rows(table.kind),
+            name = quote(&table.name),
+            id = quote(&table.id()?.name),
+            staged = staged_id(job, covered)?,
+        ))?;
+    }
+    let sql = "SELECT EXISTS (SELECT 1 FROM temp.golden_undone)";
+    if !connection.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+        return Ok(None);
+    }
     let created = Created::now();
     let path = free_name(target, &created.file_stamp());
     let temporary = beside(&path, "tmp");

@@ -40,8 +40,8 @@ fn comes_back_after(preparation: &str, change: &str) {
 fn unique_values_that_rows_exchange() {
     comes_back_after(
         "CREATE UNIQUE INDEX one_place ON chunks (analysis_id, chunk_index)",
-        "UPDATE chunks SET chunk_index = chunk_index + 10; UPDATE chunks SET chunk_index = 12 - chunk_index WHERE chunk_index <= 12
-            AND analysis_id = 'a0000000000040008000000000000001'",
+        "UPDATE chunks SET chunk_index = 12 - chunk_index WHERE analysis_id = 'a0000000000040008000000000000001';
+         UPDATE chunks SET chunk_index = chunk_index - 10 WHERE analysis_id = 'a0000000000040008000000000000001'",
     );
     comes_back_after(
         "UPDATE analyses SET url = id; CREATE UNIQUE INDEX one_url ON analyses (url)",

@@ -48,6 +48,11 @@ impl RecordKind {
         }
     }
 
+    /// A number of records, as people write it: `1 analysis`, `3 analyses`.
+    pub fn counted(self, records: u64) -> String {
+        format!("{records} {}", if records == 1 { self.singular() } else { self.plural() })
+    }
+
     /// The fields the source documents name, in their order; all others follow by name.
     pub const fn documented_fields(self) -> &'static [&'static str] {
         match self {

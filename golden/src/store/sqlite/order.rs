@@ -126,12 +126,15 @@ fn filter_parameter(value: &Value) -> Stored {
     }
 }
 
-/// The ORDER BY term of a table, its rows aliased `t`.
+/// The ORDER BY terms of a table, its rows aliased `t`: the reading order, then the place, which decides
+/// only where the columns of the reading order are not compared.
 fn order_term(table: &Table) -> String {
     let kind = RecordKind::ALL.iter().position(|kind| *kind == table.kind).unwrap_or_default();
     let columns = table.order.iter().filter_map(|&index| table.columns.get(index));
     let columns: Vec<_> = columns.map(|column| format!("t.{}", quote(&column.name))).collect();
-    format!("golden_order({kind}, {})", columns.join(", "))
+    let key = (!columns.is_empty()).then(|| format!("golden_order({kind}, {})", columns.join(", ")));
+    let place = table.locator.iter().map(|column| format!("t.{}", quote(&column.name)));
+    key.into_iter().chain(place).collect::<Vec<_>>().join(", ")
 }
 
 /// Registers `golden_order(kind, stored…)`: the sort key of a row, from the columns of its reading order.

@@ -257,6 +257,8 @@ impl<'b> BatchRows<'b> {
         let fields = Fields::from_iter(fields);
         let id = match fields.get("id") {
             Some(id) => id_text(id).ok_or_else(|| not_an_id(table, id))?,
+            // Ids that the database gives are left out of some comparisons.
+            None if table.column("id").is_none() => String::new(),
             None => return Err(not_utf8.map_or_else(|| no_id(table), |column| not_text(table, column, "without id"))),
         };
         match not_utf8 {

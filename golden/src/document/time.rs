@@ -1,6 +1,6 @@
 //! Timestamps as documents write them: RFC 3339 in UTC with `Z`, the fraction absent or six digits.
 
-use chrono::{DateTime, NaiveDateTime, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
 
 /// Reads a timestamp: RFC 3339 with an offset, or naive (meaning UTC) with `T` or a space. None for
 /// anything else, and for fractions finer than a microsecond.
@@ -10,6 +10,9 @@ pub fn parse(text: &str) -> Option<NaiveDateTime> {
     if bytes.len() < 19 || bytes.len() > 35 || bytes[4] != b'-' || !matches!(bytes[10], b'T' | b' ') {
         return None;
     }
+    if let Some(instant) = parse_usual(bytes) {
+        return Some(instant);
+    }
     let instant = match DateTime::parse_from_rfc3339(text) {
         Ok(with_offset) => with_offset.naive_utc(),
         Err(_) => NaiveDateTime::parse_from_str(&text.replacen(' ', "T", 1), "%Y-%m-%dT%H:%M:%S%.f").ok()?,
@@ -18,10 +21,56 @@ pub fn parse(text: &str) -> Option<NaiveDateTime> {
     (!is_leap_second && instant.nanosecond() % 1000 == 0).then_some(instant)
 }
 
+/// Reads `YYYY-MM-DDTHH:MM:SS`, six digits of a fraction and `Z` after it or not: nearly every
+/// timestamp there is, ten times as fast.
+fn parse_usual(text: &[u8]) -> Option<NaiveDateTime> {
+    let text = text.strip_suffix(b"Z").unwrap_or(text);
+    let number = |from: usize, digits: usize| {
+        let digits = text.get(from..from + digits)?;
+        digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    };
+    let stands = |byte, at| text.get(at) == Some(&byte);
+    let micros = match text.len() {
+        19 => 0,
+        26 if stands(b'.', 19) => number(20, 6)?,
+        _ => return None,
+    };
+    if !(stands(b'-', 7) && stands(b':', 13) && stands(b':', 16)) {
+        return None;
+    }
+    let date = NaiveDate::from_ymd_opt(number(0, 4)?.try_into().ok()?, number(5, 2)?, number(8, 2)?)?;
+    date.and_hms_micro_opt(number(11, 2)?, number(14, 2)?, number(17, 2)?, micros)
+}
+
 /// Writes a timestamp in normal form.
 pub fn format(instant: NaiveDateTime) -> String {
-    let fraction = if instant.nanosecond() == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.6fZ" };
-    instant.format(fraction).to_string()
+    let fraction = if instant.nanosecond() == 0 { Fraction::Absent } else { Fraction::SixDigits };
+    spell(instant, 'T', fraction) + "Z"
+}
+
+/// Whether a fraction of a second is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fraction {
+    Absent,
+    SixDigits,
+}
+
+/// Writes date and time with what stands between them.
+pub(crate) fn spell(instant: NaiveDateTime, separator: char, fraction: Fraction) -> String {
+    let (date, time) = (instant.date(), instant.time());
+    let seconds = format!(
+        "{:04}-{:02}-{:02}{separator}{:02}:{:02}:{:02}",
+        date.year(),
+        date.month(),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
+    match fraction {
+        Fraction::Absent => seconds,
+        Fraction::SixDigits => format!("{seconds}.{:06}", time.nanosecond() / 1000),
+    }
 }
 
 /// The timestamp in normal form, if `text` is one.
@@ -31,7 +80,25 @@ pub fn normal_form(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_cut_leads_where_the_long_way_does(
+            text in "(0000|1970|2025)-(02|13)-(28|29|30)[T ](00|24):(59|60):(00|60)(|\\.000000|\\.123456|\\.5)(|Z)",
+        ) {
+            let naive = text.replacen(' ', "T", 1);
+            let long = NaiveDateTime::parse_from_str(naive.trim_end_matches('Z'), "%Y-%m-%dT%H:%M:%S%.f").ok();
+            let long = long.filter(|instant| instant.nanosecond() < 1_000_000_000);
+            prop_assert_eq!(parse(&text), long);
+            if let Some(instant) = long {
+                let digits = if instant.nanosecond() == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.6fZ" };
+                prop_assert_eq!(format(instant), instant.format(digits).to_string());
+            }
+        }
+    }
 
     #[test]
     fn spellings_of_an_instant_have_one_normal_form() {

@@ -6,6 +6,7 @@
 //! tagged. [`Codec::encode`] promises in turn that what it returns decodes to what it was given, or it
 //! refuses. The tests hold both against SQLite itself.
 
+use chrono::{NaiveDateTime, Timelike};
 use rusqlite::types::Value as Stored;
 use serde_json::{Number, Value};
 
@@ -14,7 +15,8 @@ use super::affinity::{looks_numeric, whole};
 use super::json_text::{self, brief, canonical_text};
 use super::mapping::ColumnType;
 use super::tag::{self, Tagged};
-use crate::document::{canonical, time};
+use crate::document::canonical;
+use crate::document::time::{self, Fraction, spell};
 use crate::{Error, Result};
 
 /// How the values of a column travel.
@@ -125,6 +127,10 @@ impl Codec {
             // Most of a dataset, and never anything else than it seems.
             Stored::Text(text) if self.keeps_text(affinity) => Some(Value::String(text)),
             Stored::Text(text) if self == Self::Json => Some(json_form(affinity, text)),
+            // As frequent as ids are, and restored without doubt.
+            Stored::Text(hex) if self == Self::Uuid(UuidForm::Hex) && affinity == Affinity::Text && is_hex(&hex) => {
+                Some(Value::String([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")))
+            }
             stored => {
                 let restores =
                     |value: &Value| self.settled(affinity, value).is_ok_and(|settled| same(&settled, &stored));
@@ -278,6 +284,11 @@ fn bind_number(number: &Number) -> Result<Stored> {
     }
 }
 
+/// Whether a text is a UUID as [`UuidForm::Hex`] stores it.
+fn is_hex(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn bind_uuid(form: UuidForm, text: &str) -> Stored {
     // Only hyphenated text is taken for a UUID here; anything else is stored as it is.
     let uuid = uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
@@ -292,13 +303,11 @@ fn bind_uuid(form: UuidForm, text: &str) -> Stored {
 fn bind_timestamp(form: TimestampForm, text: &str) -> String {
     // With a space it is in a stored form already.
     let instant = time::parse(text).filter(|_| text.as_bytes().get(10) == Some(&b'T'));
+    let whole_seconds = |instant: &NaiveDateTime| instant.nanosecond() == 0;
     match (instant, form) {
-        (Some(instant), TimestampForm::Micros) => instant.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
-        (Some(instant), TimestampForm::Seconds) if instant.and_utc().timestamp_subsec_nanos() == 0 => {
-            instant.format("%Y-%m-%d %H:%M:%S").to_string()
-        }
-        (Some(instant), TimestampForm::Seconds) => instant.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
         (_, TimestampForm::Rfc3339) | (None, _) => text.to_owned(),
+        (Some(instant), TimestampForm::Seconds) if whole_seconds(&instant) => spell(instant, ' ', Fraction::Absent),
+        (Some(instant), _) => spell(instant, ' ', Fraction::SixDigits),
     }
 }
 

@@ -66,11 +66,11 @@ impl Dataset<'_> {
         for table in self.schema.tables() {
             let Some(parent) = &table.parent else { continue };
             let sql = format!(
-                "SELECT count(*) FROM main.{} t WHERE NOT EXISTS (SELECT 1 FROM main.{} p WHERE p.{} = t.{})",
+                "SELECT count(*) FROM main.{} t LEFT JOIN main.{} p ON p.{id} = t.{} WHERE p.{id} IS NULL",
                 quote(&table.name),
                 quote(&self.schema.analyses.name),
-                quote(&self.schema.analyses.id()?.name),
                 quote(parent),
+                id = quote(&self.schema.analyses.id()?.name),
             );
             match self.connection.query_row(&sql, [], |row| row.get::<_, u64>(0))? {
                 0 => {}

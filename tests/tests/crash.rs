@@ -245,7 +245,7 @@ fn a_concurrent_writer_is_waited_for_then_reported() {
 
 #[test]
 fn a_second_importer_is_told_to_wait() {
-    let replacement = Replacement::prepare(20, "DELETE");
+    let replacement = Replacement::prepare(200, "DELETE");
     let sandbox = &replacement.sandbox;
     replacement.restart();
     let mut command = sandbox.command("golden-import");
@@ -254,7 +254,7 @@ fn a_second_importer_is_told_to_wait() {
     let document = sandbox.read("backup.json");
     let mut stdin = first.stdin.take().expect("a pipe");
     stdin.write_all(&document[..document.len() / 2]).expect("the first half");
-    // Time enough for the first to have taken its staging file.
+    // More than pipe and buffers hold is through, so the first has begun to stage.
     thread::sleep(Duration::from_millis(500));
     assert_eq!(sandbox.sh("stat -c %a app.db.golden-staging").ok().text(), "600\n");
     sandbox.sh(&format!("{IMPORT} --lock-timeout 1 backup.json")).exits(4).one_error();

@@ -52,6 +52,6 @@ struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "exported the text of {} chunks", self.chunks)
+        writeln!(f, "exported the text of {} chunk{}", self.chunks, if self.chunks == 1 { "" } else { "s" })
     }
 }

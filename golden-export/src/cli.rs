@@ -32,11 +32,11 @@ pub struct Cli {
     #[arg(long)]
     pub compact: bool,
 
-    /// Compress with gzip
+    /// Compress with gzip, as a FILE whose name ends in .gz is anyway
     #[arg(long)]
     pub gzip: bool,
 
-    /// Write to FILE, which appears when it is complete; a name ending in .gz compresses
+    /// Write to FILE, which appears when it is complete; `-` is standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 
@@ -44,7 +44,7 @@ pub struct Cli {
     #[arg(long)]
     pub force: bool,
 
-    /// Write the totals to FILE as well, for a quick look
+    /// Write the document's `metadata` to FILE as well: the totals, for a quick look
     #[arg(long, value_name = "FILE")]
     pub metadata: Option<PathBuf>,
 
@@ -52,7 +52,7 @@ pub struct Cli {
     #[arg(long, value_name = "TIME")]
     pub created_at: Option<String>,
 
-    /// The largest record, in bytes of the document
+    /// Refuse a record of more bytes: a chunk, or an analysis without its chunks
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
     pub max_record: usize,
 

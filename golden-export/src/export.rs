@@ -92,7 +92,7 @@ pub fn refuse_empty(dataset: &Dataset<'_>, selection: &Selection, found: &[(Stri
         wanted.collect::<Vec<_>>().join(" or "),
         found.collect::<Vec<_>>().join(", "),
     ))
-    .guidance("choose with --status, take all with --all, or set analyses.filter in golden.toml"))
+    .guidance("choose one with --status, take all with --all, or set analyses.filter in golden.toml"))
 }
 
 /// `metadata`: the totals, what was selected, and which columns travel.
@@ -134,7 +134,10 @@ struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { analyses, chunks, artifacts, content_sha256, .. } = self;
-        writeln!(f, "exported {analyses} analyses, {chunks} chunks, {artifacts} artifacts")?;
+        let plural = |count: &u64| if *count == 1 { "" } else { "s" };
+        let analyses_word = if *analyses == 1 { "analysis" } else { "analyses" };
+        write!(f, "exported {analyses} {analyses_word}, {chunks} chunk{}", plural(chunks))?;
+        writeln!(f, ", {artifacts} artifact{}", plural(artifacts))?;
         writeln!(f, "content sha256 {content_sha256}")
     }
 }

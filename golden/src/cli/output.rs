@@ -57,7 +57,8 @@ impl Output {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let mode = match fs::metadata(&path) {
             Ok(metadata) if !metadata.is_file() => {
-                return Err(Error::environment(format!("{} is not a regular file", path.display())));
+                return Err(Error::environment(format!("{} is not a regular file", path.display()))
+                    .guidance("for a device or a pipe, redirect standard output to it"));
             }
             Ok(metadata) => {
                 if existing == Existing::ReplaceOurs && !is_ours(&path)? {
@@ -68,12 +69,18 @@ impl Output {
             }
             Err(_) => Permissions::from_mode(0o666),
         };
+        let folder = folder_of(&path);
+        if !folder.is_dir() {
+            return Err(
+                Error::environment(format!("there is no folder {}", folder.display())).guidance("make it first")
+            );
+        }
         let temporary = tempfile::Builder::new()
             .prefix(".golden-")
             .suffix(".tmp")
             .permissions(mode)
-            .tempfile_in(folder_of(&path))
-            .context(|| format!("cannot write in {}", folder_of(&path).display()))?;
+            .tempfile_in(folder)
+            .context(|| format!("cannot write in {}", folder.display()))?;
         let file = temporary.reopen().context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { encoder: Encoder::new(Box::new(file), compress), target: Target::File { path, temporary } })
     }

@@ -1,5 +1,5 @@
 //! What the programs say, as sessions that a person can read: `cmd/*.trycmd`. Budget: 10 s.
-//! `TRYCMD=overwrite` writes down what they say now.
+//! `TRYCMD=overwrite` writes down what they say now (once for each session that stops at a difference).
 
 use golden_tests::programs;
 

@@ -172,12 +172,12 @@ fn render(record: Record, options: DocumentOptions) -> Result<Rendered> {
     match record {
         Record::Analysis { id, fields, .. } => {
             let rendered = RenderedAnalysis::new(&fields, options.layout);
-            check_size(RecordKind::Analysis, &id, rendered.len(), options.max_record)?;
+            check_size(RecordKind::Analysis, &id, rendered.size(), options.max_record)?;
             Ok(Rendered::Analysis(rendered))
         }
         Record::Chunk { id, fields } => {
             let rendered = RenderedChunk::new(&fields, options.layout);
-            check_size(RecordKind::Chunk, &id, rendered.len(), options.max_record)?;
+            check_size(RecordKind::Chunk, &id, rendered.size(), options.max_record)?;
             Ok(Rendered::Chunk(rendered))
         }
     }

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use golden::Result;
 use golden::cli::{Progress, Reporter, open_input};
-use golden::document::Limits;
-use golden::document::verify::{self, Checksums, Verification};
+use golden::document::verify::{self, Verification};
 
 use crate::cli::Cli;
 use crate::compare::compare;
@@ -30,8 +29,6 @@ fn check(cli: &Cli, file: &Path, reporter: &Reporter) -> Outcome {
 
 /// Reads and verifies a document.
 pub fn verify(cli: &Cli, input: impl Read + Send, reporter: &Reporter) -> Result<Verification> {
-    let checksums = if cli.require_checksums { Checksums::Required } else { Checksums::Optional };
-    let limits = Limits { max_record: cli.max_record };
     let progress = Progress::start(reporter, "verifying", "analyses", None);
-    verify::verify(input, limits, checksums, |units| progress.advance(units))
+    verify::verify(input, cli.limits(), cli.checksums(), |units| progress.advance(units))
 }

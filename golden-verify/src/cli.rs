@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use golden::cli::{Generate, ReportArgs};
+use golden::document::Limits;
+use golden::document::verify::Checksums;
 
 /// Prove that a golden document is whole and unaltered
 ///
@@ -21,8 +23,8 @@ pub struct Cli {
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["tee", "seal"])]
     pub db: Option<String>,
 
-    /// With --db: mapping of tables and columns [default: ./golden.toml where it exists]
-    #[arg(long, value_name = "FILE", env = "GOLDEN_SCHEMA")]
+    /// With --db: mapping of tables and columns [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE", requires = "db")]
     pub schema: Option<PathBuf>,
 
     /// Fail if the document carries no digests
@@ -71,6 +73,16 @@ pub struct Cli {
     /// Print the man page or shell completions
     #[arg(long, value_name = "WHAT", hide = true)]
     pub generate: Option<Generate>,
+}
+
+impl Cli {
+    pub fn limits(&self) -> Limits {
+        Limits { max_record: self.max_record }
+    }
+
+    pub fn checksums(&self) -> Checksums {
+        if self.require_checksums { Checksums::Required } else { Checksums::Optional }
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -59,6 +59,11 @@ impl Columns {
     /// A chunk in normal form.
     pub fn chunk(&self, analysis_id: &str, position: u64, fields: &mut Fields) {
         self.record(RecordKind::Chunk, analysis_id, position, fields);
+    }
+
+    /// Gives a chunk its position for `chunk_index`, if that is what having none means. A record that
+    /// carries its digest is in normal form, where it means NULL: it must not come here.
+    pub fn fill_index(&self, position: u64, fields: &mut Fields) {
         if !self.lists(RecordKind::Chunk) && !fields.contains_key("chunk_index") {
             fields.insert("chunk_index".to_owned(), Value::from(position));
         }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use golden::cli::Reporter;
 use golden::document::verify::{Counts, Issue, Severity, Verification};
-use golden::document::{Place, RecordName};
-use golden::{Error, Kind, Result};
+use golden::document::{Place, RecordKind, RecordName};
+use golden::store::sqlite::DoubtfulVectors;
+use golden::{Kind, Result};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::compare::Comparison;
+use crate::compare::{Comparison, OnlyCounted};
 
 /// How the verification of one document ended. An error means that it could not be read to its end.
 pub struct Outcome {
@@ -46,27 +47,71 @@ impl Outcome {
     fn differs(&self) -> bool {
         self.comparison.as_ref().is_some_and(|comparison| !comparison.is_equal())
     }
+
+    /// What is wrong, or worth a look, line by line.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = match &self.result {
+            Ok(verification) => faults_of_document(verification),
+            Err(error) => vec![Fault::error(
+                [Some(error.message()), error.next_step()].into_iter().flatten().collect::<Vec<_>>().join("\n  "),
+            )],
+        };
+        faults.extend(self.comparison.iter().flat_map(faults_of_database));
+        faults
+    }
+}
+
+/// A line of the report that `--quiet` leaves.
+struct Fault {
+    severity: Severity,
+    text: String,
+}
+
+impl Fault {
+    fn error(text: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, text: text.into() }
+    }
+
+    fn warning(text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, text: text.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let label = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{label}: {}", self.text)
+    }
 }
 
 /// The report on all documents.
 pub struct Report {
     outcomes: Vec<Outcome>,
+    detail: Detail,
+}
+
+/// How much of the report is printed as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    Everything,
+    /// Errors and warnings, each with its document's name.
+    Faults,
 }
 
 impl Report {
     pub fn new(outcomes: Vec<Outcome>) -> Self {
-        Self { outcomes }
+        Self { outcomes, detail: Detail::Everything }
     }
 
     /// Prints the report; gives the exit code, the worst of all documents'.
-    pub fn print(self, reporter: &Reporter) -> Result<ExitCode> {
-        let has_issues = |outcome: &Outcome| {
-            let lacks_vectors = |it: &Comparison| it.without_vector.is_some_and(|count| count > 0);
-            outcome.result.as_ref().is_ok_and(|it| !it.issues.is_empty())
-                || outcome.comparison.as_ref().is_some_and(lacks_vectors)
-        };
-        let must_be_seen = self.outcomes.iter().any(|it| it.failure().is_some() || has_issues(it));
-        reporter.report(&self, must_be_seen)?;
+    pub fn print(mut self, reporter: &Reporter) -> Result<ExitCode> {
+        if reporter.is_quiet() {
+            self.detail = Detail::Faults;
+        }
+        reporter.report(&self, true)?;
         Ok(self.failure().map_or(ExitCode::SUCCESS, ExitCode::from))
     }
 
@@ -77,33 +122,38 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.outcomes.iter().try_for_each(|outcome| match &outcome.result {
-            Ok(verification) => {
-                write_verification(f, &outcome.name, verification)?;
-                outcome.comparison.as_ref().map_or(Ok(()), |comparison| write_comparison(f, comparison))
-            }
-            Err(error) => write_error(f, &outcome.name, error),
+        self.outcomes.iter().try_for_each(|outcome| match self.detail {
+            Detail::Everything => write_outcome(f, outcome),
+            Detail::Faults => outcome.faults().iter().try_for_each(|fault| writeln!(f, "{}: {fault}", outcome.name)),
         })
     }
 }
 
-fn write_error(f: &mut fmt::Formatter<'_>, name: &str, error: &Error) -> fmt::Result {
-    let verdict = if error.kind() == Kind::Data { "FAILED" } else { "not verified" };
-    writeln!(f, "{name}: {verdict}\n  error: {}", error.message())?;
-    match error.next_step() {
-        Some(next_step) => writeln!(f, "  {next_step}"),
-        None => Ok(()),
+fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    write!(f, "{}: ", outcome.name)?;
+    match &outcome.result {
+        Ok(verification) => write_verification(f, verification)?,
+        Err(error) if error.kind() == Kind::Data => writeln!(f, "FAILED")?,
+        Err(_) => writeln!(f, "not verified")?,
     }
+    if let Some(comparison) = &outcome.comparison {
+        let verdict = match comparison.is_equal() {
+            true if comparison.only_counted.is_empty() => "holds the same",
+            true => "agrees as far as it can be compared",
+            false => "DIFFERS",
+        };
+        writeln!(f, "  the database {verdict}: {}", totals(&comparison.database))?;
+    }
+    outcome.faults().iter().try_for_each(|fault| writeln!(f, "  {fault}"))
 }
 
-fn write_verification(f: &mut fmt::Formatter<'_>, name: &str, verification: &Verification) -> fmt::Result {
+fn write_verification(f: &mut fmt::Formatter<'_>, verification: &Verification) -> fmt::Result {
     let [errors, warnings] = [Severity::Error, Severity::Warning].map(|severity| verification.count(severity));
-    let verdict = match (errors, verification.sealed) {
+    f.write_str(match (errors, verification.sealed) {
         (0, true) => "intact",
         (0, false) => "well-formed",
         _ => "FAILED",
-    };
-    write!(f, "{name}: {verdict}")?;
+    })?;
     for (count, what) in [(errors, "error"), (warnings, "warning")] {
         match count {
             0 => {}
@@ -111,61 +161,80 @@ fn write_verification(f: &mut fmt::Formatter<'_>, name: &str, verification: &Ver
             _ => write!(f, ", {count} {what}s")?,
         }
     }
-    let counts = &verification.counts;
-    writeln!(f)?;
-    writeln!(f, "  {} analyses, {} chunks, {} artifacts", counts.analyses, counts.chunks, counts.artifacts)?;
+    writeln!(f, "\n  {}", totals(&verification.counts))?;
     if verification.sealed {
-        writeln!(f, "  content sha256 {}", verification.seals.content)?;
+        writeln!(f, "  content sha256 {}", verification.seals.content)
     } else {
-        writeln!(f, "  it carries no digests: only structure and counts could be verified (--seal adds them)")?;
+        writeln!(f, "  it carries no digests: only structure and counts could be verified (--seal adds them)")
     }
-    for group in verification.issues.chunk_by(|a, b| (a.severity, a.check) == (b.severity, b.check)) {
-        let [first, ..] = group else { continue };
-        let label = match first.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        for issue in group {
-            writeln!(f, "  {label}: {issue}")?;
-        }
-        let total = verification.issue_counts.get(&(first.severity, first.check)).copied().unwrap_or_default();
-        let shown = group.len() as u64;
-        if total > shown {
-            writeln!(f, "  {label}: and {} more of {}", total - shown, first.check)?;
-        }
-    }
-    Ok(())
 }
 
-fn write_comparison(f: &mut fmt::Formatter<'_>, comparison: &Comparison) -> fmt::Result {
-    let Comparison { database, missing, extra, changed, unknown_fields, unfit, without_vector } = comparison;
-    let verdict = if comparison.is_equal() { "holds the same" } else { "DIFFERS" };
-    let Counts { analyses, chunks, artifacts, .. } = database;
-    writeln!(f, "  the database {verdict}: {analyses} analyses, {chunks} chunks, {artifacts} artifacts")?;
-    for (what, records) in [
-        ("missing from the database", missing),
-        ("in the database only", extra),
-        ("with other content in the database", changed),
-    ] {
-        for name in &records.names {
-            writeln!(f, "  error: {what}: {name}")?;
+/// `1 analysis, 2 chunks, 0 artifacts`
+pub fn totals(counts: &Counts) -> String {
+    let Counts { analyses, chunks, artifacts, .. } = *counts;
+    let records = [(RecordKind::Analysis, analyses), (RecordKind::Chunk, chunks), (RecordKind::Artifact, artifacts)];
+    records.map(|(kind, count)| kind.counted(count)).join(", ")
+}
+
+fn faults_of_document(verification: &Verification) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for group in verification.issues.chunk_by(|a, b| (a.severity, a.check) == (b.severity, b.check)) {
+        let [Issue { severity, check, .. }, ..] = group else { continue };
+        faults.extend(group.iter().map(|issue| Fault { severity: *severity, text: issue.to_string() }));
+        let total = verification.issue_counts.get(&(*severity, *check)).copied().unwrap_or_default();
+        let shown = group.len() as u64;
+        if total > shown {
+            faults.push(Fault { severity: *severity, text: format!("and {} more of {check}", total - shown) });
         }
+    }
+    faults
+}
+
+fn faults_of_database(comparison: &Comparison) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (what, records) in [
+        ("missing from the database", &comparison.missing),
+        ("in the database only", &comparison.extra),
+        ("with other content in the database", &comparison.changed),
+    ] {
+        faults.extend(records.names.iter().map(|name| Fault::error(format!("{what}: {name}"))));
         let shown = records.names.len() as u64;
         if records.count > shown {
-            writeln!(f, "  error: {what}: and {} more", records.count - shown)?;
+            faults.push(Fault::error(format!("{what}: and {} more", records.count - shown)));
         }
     }
-    for field in unknown_fields {
-        writeln!(f, "  error: the database has no column for `{field}`")?;
+    let unknown = |field: &String| Fault::error(format!("the database has no column for `{field}`"));
+    faults.extend(comparison.unknown_fields.iter().map(unknown));
+    let unfit = |record: &String| Fault::error(format!("the database cannot hold it: {record}"));
+    faults.extend(comparison.unfit.iter().map(unfit));
+    for (kind, OnlyCounted { document, database }) in &comparison.only_counted {
+        if document != database {
+            faults.push(Fault::error(format!("{document} {kind} in the document, {database} in the database")));
+        }
+        // Findings and artifacts are part of their analysis.
+        let whole = if *kind == RecordKind::Chunk.plural() { "" } else { ", with the analyses that have them," };
+        faults.push(Fault::warning(format!(
+            "some {kind} have no `id`, and the database gives ids of its own: {kind}{whole} are counted, not compared"
+        )));
     }
-    for record in unfit {
-        writeln!(f, "  error: the database cannot hold it: {record}")?;
+    let DoubtfulVectors { stale, unknown, foreign } = comparison.vectors.unwrap_or_default();
+    for (count, one, many) in [
+        (comparison.without_vector.unwrap_or_default(), "chunk has no vector", "chunks have no vector"),
+        (
+            stale,
+            "vector was made from another text than its chunk has",
+            "vectors were made from another text than their chunks have",
+        ),
+        (unknown, "vector is of unknown origin", "vectors are of unknown origin"),
+        (foreign, "vector is not of the pinned model or dimension", "vectors are not of the pinned model or dimension"),
+    ] {
+        match count {
+            0 => {}
+            1 => faults.push(Fault::warning(format!("1 {one}"))),
+            _ => faults.push(Fault::warning(format!("{count} {many}"))),
+        }
     }
-    match without_vector {
-        None | Some(0) => Ok(()),
-        Some(1) => writeln!(f, "  warning: 1 chunk has no vector"),
-        Some(count) => writeln!(f, "  warning: {count} chunks have no vector"),
-    }
+    faults
 }
 
 impl Serialize for Report {

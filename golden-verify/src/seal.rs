@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use golden::cli::{Existing, Output, Progress, Reporter, open_input};
-use golden::document::verify::{Checksums, Examined, Issue, Severity, Verification, Verifier, examine};
+use golden::document::verify::{Checksums, Counts, Examined, Issue, Severity, Verification, Verifier, examine};
 use golden::document::{
     Created, Event, Fields, Layout, Limits, RenderedAnalysis, RenderedChunk, Seals, Writer, canonical, id_text,
     read_with, time,
@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::normal::{Columns, analysis_key, chunk_key};
+use crate::report::totals;
 
 /// How much memory each of the sorters may take.
 const MEMORY: usize = 6 << 20;
@@ -29,8 +30,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     let input = open_input(file)?;
     let created_at = cli.created_at.as_deref().map(|given| Created::new(Some(given))).transpose()?;
     let progress = Progress::start(reporter, "reading", "analyses", None);
-    let limits = Limits { max_record: cli.max_record };
-    let staged = Staged::read(input.reader, limits, |units| progress.advance(units)).context(|| &input.name)?;
+    let staged = Staged::read(input.reader, cli.limits(), |units| progress.advance(units)).context(|| &input.name)?;
     drop(progress);
     staged.refuse_faults().context(|| &input.name)?;
     let mut top_level = staged.top_level.clone();
@@ -45,9 +45,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     output.finish()?;
     let report = Report {
         output: cli.output.display().to_string(),
-        analyses: counts.analyses,
-        chunks: counts.chunks,
-        artifacts: counts.artifacts,
+        counts,
         content_sha256: seals.content.to_string(),
         document_sha256: seals.document.to_string(),
     };
@@ -59,7 +57,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
 struct Staged {
     /// By position.
     analyses: Sorter,
-    /// By the analysis's position and their own.
+    /// By the analysis's position and their own, and whether they carry their digest.
     chunks: Sorter,
     top_level: Fields,
     verification: Verification,
@@ -81,8 +79,9 @@ impl Staged {
             match event {
                 Event::Chunk(chunk) => {
                     let position = chunk.place.child.map_or(0, |(_, name)| name.position);
-                    let key = [chunk.place.analysis.position.to_be_bytes(), position.to_be_bytes()].concat();
-                    chunks.push(&key, &chunk.fields.text)
+                    let positions = [chunk.place.analysis.position.to_be_bytes(), position.to_be_bytes()].concat();
+                    let form = if chunk.sealed.is_some() { SEALED } else { UNSEALED };
+                    chunks.push(&[positions.as_slice(), &[form]].concat(), &chunk.fields.text)
                 }
                 Event::Analysis(analysis) => {
                     progress(1);
@@ -130,8 +129,12 @@ impl Staged {
             };
             for chunk_position in 0.. {
                 let Some(entry) = chunks.next_if(is_of_this) else { break };
-                let mut chunk = fields(&entry?.1)?;
+                let (staged_key, text) = entry?;
+                let mut chunk = fields(&text)?;
                 columns.chunk(&id, chunk_position, &mut chunk);
+                if staged_key.ends_with(&[UNSEALED]) {
+                    columns.fill_index(chunk_position, &mut chunk);
+                }
                 in_order.push(&[key.as_slice(), &[CHUNK], &chunk_key(&chunk)].concat(), &compact(&chunk))?;
             }
         }
@@ -156,6 +159,10 @@ impl Staged {
 
 /// Stands between an analysis's key and a chunk's.
 const CHUNK: u8 = 1;
+
+/// Ends the key of a chunk that was read with its digest, or without.
+const SEALED: u8 = 1;
+const UNSEALED: u8 = 0;
 
 struct Record {
     examined: Examined,
@@ -200,18 +207,16 @@ fn set_date(top_level: &mut Fields, given: Option<Created>) {
 #[derive(Serialize)]
 struct Report {
     output: String,
-    analyses: u64,
-    chunks: u64,
-    artifacts: u64,
+    #[serde(flatten)]
+    counts: Counts,
     content_sha256: String,
     document_sha256: String,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { analyses, chunks, artifacts, content_sha256, .. } = self;
-        writeln!(f, "sealed {analyses} analyses, {chunks} chunks, {artifacts} artifacts")?;
-        writeln!(f, "content sha256 {content_sha256}")
+        writeln!(f, "sealed {}", totals(&self.counts))?;
+        writeln!(f, "content sha256 {}", self.content_sha256)
     }
 }
 
@@ -291,6 +296,19 @@ mod tests {
         document["analyses"][0]["created_at"] = document["analyses"][1]["created_at"].clone();
         let error = seal(&document).unwrap_err().to_string();
         assert!(error.contains("spelt differently"), "{error}");
+    }
+
+    /// In a record that carries its digest an absent index is NULL; in any other it is the position.
+    #[test]
+    fn an_index_is_filled_in_only_where_no_digest_vouches_for_the_record() {
+        let mut document = by_hand();
+        document["analyses"][1]["chunks"] = json!([
+            {"id": "null", "content": "one", "sha256": "0".repeat(64)}, {"id": "new", "content": "two"},
+        ]);
+        let sealed = seal(&document).unwrap();
+        let chunks = &sealed["analyses"][0]["chunks"];
+        assert_eq!((chunks[0].get("chunk_index"), &chunks[1]["chunk_index"]), (None, &json!(1)), "{chunks}");
+        assert_eq!(seal(&sealed).unwrap(), sealed);
     }
 
     /// What golden-export writes is in normal form, whatever it looks like: nothing is filled in or respelt.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use golden::cli::{Reporter, decompressed, open_raw};
-use golden::{Error, Result};
+use golden::{Context, Error, Result};
 
 use crate::check::verify;
 use crate::cli::Cli;
@@ -15,6 +15,9 @@ use crate::report::{Outcome, Report};
 
 /// How much white space may follow the last byte that is none. It must be held back too.
 const MOST_WHITE_SPACE: usize = 16 << 20;
+
+/// What is said where not the document fails but what it passes on to.
+const CANNOT_WRITE: &str = "cannot write standard output";
 
 pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     let raw = open_raw(file)?;
@@ -25,8 +28,8 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     match &result {
         Ok(verification) if verification.is_ok() => {
             let mut output = io::stdout();
-            output.write_all(&held_back.lock().unwrap_or_else(PoisonError::into_inner))?;
-            output.flush()?;
+            let held_back = held_back.lock().unwrap_or_else(PoisonError::into_inner);
+            output.write_all(&held_back).and_then(|()| output.flush()).context(|| CANNOT_WRITE)?;
         }
         // The reader of our output is gone: there is nobody to report to.
         Err(error) if error.is_broken_pipe() => return result.map(|_| ExitCode::SUCCESS),
@@ -49,7 +52,7 @@ impl<R: Read, W: Write> Read for Tee<R, W> {
         let block = &buffer[..read];
         let mut held_back = self.held_back.lock().unwrap_or_else(PoisonError::into_inner);
         if !block.trim_ascii().is_empty() {
-            self.output.write_all(&held_back)?;
+            self.output.write_all(&held_back).context(|| CANNOT_WRITE)?;
             held_back.clear();
         } else if held_back.len() + block.len() > MOST_WHITE_SPACE {
             return Err(Error::data("the document ends in more than 16 MiB of white space").into());

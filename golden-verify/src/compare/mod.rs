@@ -1,0 +1,189 @@
+//! `--db`: whether a database holds what a document says, inside the document's selection and columns.
+//!
+//! The document's records are put into the form in which the database would give them back, so that
+//! digests can be compared. Both sides' digests are sorted by id and merged: memory stays bounded.
+
+mod document;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::iter::Peekable;
+
+use golden::Result;
+use golden::cli::{Progress, Reporter};
+use golden::document::verify::{Counts, Verification};
+use golden::document::{Digest, RecordKind};
+use golden::spill::Sorter;
+use golden::store::sqlite::{Dataset, DoubtfulVectors};
+use golden::store::{Location, Mapping, Schema};
+use serde::Serialize;
+
+use self::document::Document;
+use crate::cli::Cli;
+
+/// How much memory each side's digests may take.
+const MEMORY: usize = 6 << 20;
+
+/// How many differing records of each sort are named; all are counted.
+const SHOWN: u64 = 20;
+
+/// What differs between a document and a database.
+#[derive(Debug, Default, Serialize)]
+pub struct Comparison {
+    /// What the database has inside the document's selection.
+    #[serde(rename = "counts")]
+    pub database: Counts,
+    /// In the document, not in the database.
+    pub missing: Records,
+    /// In the database, not in the document.
+    pub extra: Records,
+    /// In both, with different content.
+    pub changed: Records,
+    /// Fields of the document that the database has no column for.
+    pub unknown_fields: Vec<String>,
+    /// Values that the database would alter.
+    pub unfit: Vec<String>,
+    /// Records without `id`, by kind, in tables that give ids of their own: they are counted, for there is
+    /// nothing to tell which row is which.
+    pub only_counted: BTreeMap<&'static str, OnlyCounted>,
+    /// Chunks that semantic search cannot find; none where the database has no place for vectors.
+    pub without_vector: Option<u64>,
+    /// Vectors that do not fit; none where nothing is known of any.
+    pub vectors: Option<DoubtfulVectors>,
+}
+
+/// Records that differ.
+#[derive(Debug, Default, Serialize)]
+pub struct Records {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub names: Vec<String>,
+}
+
+impl Records {
+    fn add(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.count <= SHOWN {
+            self.names.push(name());
+        }
+    }
+}
+
+/// How many records of a kind there are on either side.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OnlyCounted {
+    pub document: u64,
+    pub database: u64,
+}
+
+impl Comparison {
+    /// Whether the database holds the document's dataset, as far as that can be told.
+    pub fn is_equal(&self) -> bool {
+        let differing = [&self.missing, &self.extra, &self.changed].iter().any(|records| records.count > 0);
+        let counts_differ = self.only_counted.values().any(|counted| counted.document != counted.database);
+        !differing && !counts_differ && self.unknown_fields.is_empty() && self.unfit.is_empty()
+    }
+}
+
+/// Reads and verifies a document, and compares it with the database.
+pub fn compare(
+    cli: &Cli,
+    database: &str,
+    input: impl Read + Send,
+    reporter: &Reporter,
+) -> Result<(Verification, Comparison)> {
+    let mapping = Mapping::load(cli.schema.as_deref())?;
+    let location = Location::find(Some(database))?;
+    let (mut connection, schema) = Schema::open(&location.path, &mapping)?;
+
+    let progress = Progress::start(reporter, "verifying", "analyses", None);
+    let document = Document::read(input, cli.limits(), cli.checksums(), &schema, |units| progress.advance(units))?;
+    drop(progress);
+
+    let schema = document.comparable(&schema);
+    let mut dataset = Dataset::select(&mut connection, &schema, &document.selection(&mapping, &schema))?;
+    let counts = Counts {
+        analyses: dataset.counts.analyses,
+        chunks: dataset.counts.chunks,
+        findings: dataset.counts.findings,
+        artifacts: dataset.counts.artifacts,
+    };
+    let progress = Progress::start(reporter, "comparing", "analyses", Some(counts.analyses));
+    let chunks_are_compared = !document.without_ids.contains(&RecordKind::Chunk);
+    let mut digests = Sorter::new(MEMORY);
+    dataset.digests(|analysis| {
+        progress.advance(1);
+        digests.push(&key(RecordKind::Analysis, &analysis.id), analysis.own.bytes())?;
+        for (id, digest) in analysis.chunks.iter().filter(|_| chunks_are_compared) {
+            digests.push(&key(RecordKind::Chunk, id), &chunk_value(digest, &analysis.id))?;
+        }
+        Ok(())
+    })?;
+    let mut comparison = Comparison {
+        database: counts,
+        only_counted: document.only_counted(&counts),
+        without_vector: dataset.count_without_vector()?,
+        vectors: dataset.doubtful_vectors(&mapping.embedding)?,
+        ..Comparison::default()
+    };
+    let verification = document.finish(&mut comparison, digests.finish()?)?;
+    Ok((verification, comparison))
+}
+
+/// Sorts records by kind and id.
+fn key(kind: RecordKind, id: &str) -> Vec<u8> {
+    [&[kind as u8], id.as_bytes()].concat()
+}
+
+/// A chunk that moved to another analysis has changed, though its fields have not.
+fn chunk_value(digest: &Digest, analysis_id: &str) -> Vec<u8> {
+    [digest.bytes(), analysis_id.as_bytes()].concat()
+}
+
+/// What a key and its value say: `chunk c1 of analysis a1`.
+fn name(key: &[u8], value: &[u8]) -> String {
+    let id = String::from_utf8_lossy(&key[1..]);
+    match key[0] == RecordKind::Chunk as u8 {
+        true => format!("chunk {id} of analysis {}", String::from_utf8_lossy(&value[32..])),
+        false => format!("analysis {id}"),
+    }
+}
+
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
+impl Comparison {
+    /// Walks both sides by id. A record of the document with an empty value is only looked for.
+    fn merge(
+        &mut self,
+        mut document: Peekable<impl Iterator<Item = Result<Entry>>>,
+        mut database: Peekable<impl Iterator<Item = Result<Entry>>>,
+    ) -> Result<()> {
+        loop {
+            let order = match (key_ahead(&mut document), key_ahead(&mut database)) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(ours), Some(theirs)) => ours.cmp(theirs),
+            };
+            let ours = if order.is_le() { document.next().transpose()? } else { None };
+            let theirs = if order.is_ge() { database.next().transpose()? } else { None };
+            match (ours, theirs) {
+                (Some((_, ours)), Some((_, theirs))) if ours == theirs || ours.is_empty() => {}
+                (Some((key, value)), Some(_)) => self.changed.add(|| name(&key, &value)),
+                (Some((key, value)), None) => self.missing.add(|| name(&key, &value)),
+                (None, Some((key, value))) => self.extra.add(|| name(&key, &value)),
+                (None, None) => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The next entry's key; an error that is next counts as the smallest, so that it comes out at once.
+fn key_ahead(entries: &mut Peekable<impl Iterator<Item = Result<Entry>>>) -> Option<&[u8]> {
+    entries.peek().map(|entry| entry.as_ref().map_or(&[][..], |(key, _)| key))
+}

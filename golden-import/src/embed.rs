@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use golden::cli::Progress;
-use golden::store::{EmbeddingPin, Table, VectorEncoding};
+use golden::store::sqlite::{open_for_reading, quote};
+use golden::store::{Column, EmbeddingPin, Schema, VectorEncoding};
 use golden::{Context, Error, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OptionalExtension};
@@ -26,8 +27,8 @@ const MAX_LINE: u64 = 16 * 1024 * 1024;
 pub struct Embedding<'a> {
     /// The command, given to the shell.
     pub command: &'a str,
-    /// The table of chunks, as staged.
-    pub chunks: &'a Table,
+    /// The target's tables.
+    pub schema: &'a Schema,
     /// How the target stores a vector.
     pub encoding: VectorEncoding,
     /// The model and dimension that golden.toml pins.
@@ -93,7 +94,7 @@ impl Embedding<'_> {
 
     /// `temp.wanted`: the distinct staged texts that are not blank.
     fn note_wanted(&self, staging: &Connection) -> Result<()> {
-        let content = self.content()?;
+        let (_, content) = self.content()?;
         staging.execute_batch(&format!(
             "CREATE TEMP TABLE wanted(text BLOB PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
              INSERT OR IGNORE INTO temp.wanted SELECT text, seq FROM chunks
@@ -103,40 +104,47 @@ impl Embedding<'_> {
         Ok(())
     }
 
-    /// `temp.kept`: texts whose chunks all have a vector in the target that the one model returned made
-    /// from that text. None where there are no such vectors.
+    /// `temp.kept`: texts whose chunks all stand in the target as they are staged, with a vector that the
+    /// one model returned made from that text. None where there are no such vectors.
     fn note_kept(&self, staging: &Connection, target: Option<&Path>) -> Result<Option<String>> {
-        let Some(target) = target.and_then(Path::to_str) else { return Ok(None) };
-        staging.execute("ATTACH ? AS target", [target])?;
-        let has_ledger = "SELECT 1 FROM target.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
-        let models: Vec<String> = if staging.query_row(has_ledger, [], |_| Ok(())).optional()?.is_some() {
-            let mut statement = staging.prepare("SELECT DISTINCT model FROM target.golden_vectors LIMIT 2")?;
-            let models = statement.query_map([], |row| row.get(0))?;
-            models.collect::<rusqlite::Result<_>>()?
-        } else {
-            Vec::new()
-        };
-        let kept = match models.as_slice() {
-            [model] => {
-                let id = self.chunks.columns.iter().position(|column| column.field == "id").map(column_name);
-                staging.execute_batch(&format!(
-                    "CREATE TEMP TABLE kept AS SELECT s.text FROM chunks s
-                         LEFT JOIN target.golden_vectors g ON g.chunk_id = s.{} AND g.text_sha256 = lower(hex(s.text))
-                     WHERE s.text IS NOT NULL GROUP BY s.text HAVING count(*) = count(g.chunk_id);",
-                    id.unwrap_or_else(|| "seq".to_owned()),
-                ))?;
-                Some(model.clone())
-            }
-            _ => None,
-        };
-        staging.execute_batch("DETACH target")?;
-        Ok(kept)
+        let (Some(target), Some(has_vector)) = (target, self.schema.has_vector_condition()?) else { return Ok(None) };
+        let target = open_for_reading(target)?;
+        target.execute("ATTACH ? AS staging", [staging.path()])?;
+        let has_ledger = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
+        if target.query_row(has_ledger, [], |_| Ok(())).optional()?.is_none() {
+            return Ok(None);
+        }
+        let mut models = target.prepare("SELECT DISTINCT model FROM main.golden_vectors LIMIT 2")?;
+        let models: Vec<String> = models.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let [model] = models.as_slice() else { return Ok(None) };
+        let chunks = &self.schema.chunks;
+        let (id, (text, content)) = (chunks.id()?, self.content()?);
+        let Some(id_position) = chunks.columns.iter().position(|column| column.field == "id") else { return Ok(None) };
+        let mut texts = target.prepare(&format!(
+            "SELECT s.text FROM staging.chunks s
+                 LEFT JOIN main.{table} t ON t.{id} = s.{staged_id} AND t.{text} IS s.{content} COLLATE BINARY AND ({has_vector})
+                 LEFT JOIN main.golden_vectors g ON g.chunk_id = t.{id} AND g.text_sha256 = lower(hex(s.text))
+             WHERE s.text IS NOT NULL GROUP BY s.text HAVING count(*) = count(g.chunk_id)",
+            table = quote(&chunks.name),
+            id = quote(&id.name),
+            staged_id = column_name(id_position),
+            text = quote(&text.name),
+        ))?;
+        staging.execute_batch("CREATE TEMP TABLE kept(text BLOB PRIMARY KEY) WITHOUT ROWID")?;
+        let mut insert = staging.prepare("INSERT INTO temp.kept VALUES(?)")?;
+        let mut rows = texts.query([])?;
+        while let Some(row) = rows.next()? {
+            insert.execute([row.get::<_, [u8; 32]>(0)?])?;
+        }
+        Ok(Some(model.clone()))
     }
 
-    fn content(&self) -> Result<String> {
-        let position = self.chunks.columns.iter().position(|column| column.field == "content");
-        position.map(column_name).ok_or_else(|| {
-            Error::usage(format!("table `{}` has no column for `content`", self.chunks.name))
+    /// The column that holds a chunk's text, and its name in the staging file.
+    fn content(&self) -> Result<(&Column, String)> {
+        let chunks = &self.schema.chunks;
+        let found = chunks.columns.iter().enumerate().find(|(_, column)| column.field == "content");
+        found.map(|(position, column)| (column, column_name(position))).ok_or_else(|| {
+            Error::usage(format!("table `{}` has no column for `content`", chunks.name))
                 .guidance("name it in golden.toml: [chunks.columns] content = \"…\"")
         })
     }
@@ -173,7 +181,7 @@ impl Embedding<'_> {
         let mut asked: Vec<[u8; 32]> = Vec::new();
         let mut lines = BufWriter::new(tempfile::tempfile().context(|| "cannot make a temporary file")?);
         let mut digests = staging.prepare(texts)?;
-        let content = self.content()?;
+        let (_, content) = self.content()?;
         let mut text_of = staging.prepare(&format!(
             "SELECT c.{content} FROM temp.wanted w JOIN chunks c ON c.seq = w.seq WHERE w.text = ?"
         ))?;

@@ -203,12 +203,8 @@ impl Import<'_> {
             return Ok(Vectors::Kept);
         }
         let progress = Progress::start(self.reporter, "embedding", "texts", Some(chunks));
-        let embedding = Embedding {
-            command,
-            chunks: &self.target.schema.chunks,
-            encoding: column.encoding,
-            pin: &self.mapping.embedding,
-        };
+        let embedding =
+            Embedding { command, schema: &self.target.schema, encoding: column.encoding, pin: &self.mapping.embedding };
         let existing = self.target.exists.then_some(self.path);
         let embedded = embedding.run(staging.connection(), existing, &progress)?;
         report.texts_embedded = embedded.texts;

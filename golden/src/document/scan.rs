@@ -6,7 +6,8 @@ use std::io::{self, Read};
 
 use memchr::{memchr_iter, memchr2};
 
-/// How many bytes are asked of the input at a time.
+/// How many bytes are asked of the input at a time, at least: as many as `cli::input` buffers, so that
+/// they come here without passing through its buffer.
 const READ_SIZE: usize = 256 << 10;
 
 /// How deep a captured value may nest: any value that `serde_json` reads (127 levels) inside the
@@ -59,7 +60,16 @@ pub(super) struct Scanner<R> {
 
 impl<R: Read> Scanner<R> {
     pub fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; READ_SIZE], filled: 0, next: 0, capture: 0, buffer_start: 0, line: 1, counted: 0 }
+        Self {
+            input,
+            buffer: vec![0; 2 * READ_SIZE],
+            filled: 0,
+            next: 0,
+            capture: 0,
+            buffer_start: 0,
+            line: 1,
+            counted: 0,
+        }
     }
 
     /// Where the scanner stands.
@@ -237,7 +247,7 @@ impl<R: Read> Scanner<R> {
             self.counted = 0;
             self.capture = 0;
         }
-        if self.buffer.len() - self.filled < READ_SIZE / 2 {
+        if self.buffer.len() - self.filled < READ_SIZE {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
         let read = loop {

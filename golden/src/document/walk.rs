@@ -30,6 +30,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    fn new() -> Self {
+        Self { text: Vec::with_capacity(BATCH_SIZE), ..Self::default() }
+    }
+
     /// How many bytes of the document it holds.
     pub fn len(&self) -> usize {
         self.text.len() + self.members_len
@@ -110,7 +114,7 @@ impl<'a, R: Read> Walker<'a, R> {
             max_record,
             place: None,
             analysis: Members::default(),
-            batch: Batch::default(),
+            batch: Batch::new(),
             emit,
         }
     }
@@ -358,7 +362,7 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if (self.emit)(std::mem::take(&mut self.batch)) {
+        if (self.emit)(std::mem::replace(&mut self.batch, Batch::new())) {
             Ok(())
         } else {
             // The consumer has failed, and its error is the one that is reported.

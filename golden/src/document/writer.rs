@@ -64,6 +64,16 @@ impl RenderedChunk {
         Self { text, digest }
     }
 
+    /// A chunk that was rendered before, from its [`RenderedChunk::text`].
+    pub fn again(text: Vec<u8>, digest: Digest) -> Self {
+        Self { text, digest }
+    }
+
+    /// Its text in the document.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// How many bytes of the document it takes.
     pub fn size(&self) -> usize {
         self.text.len()

@@ -258,3 +258,27 @@ fn no_flipped_byte_goes_unnoticed() {
         }
     }
 }
+
+#[test]
+fn text_that_is_not_utf8_is_called_so() {
+    let (mut text, _) = write(&small(), Layout::Compact);
+    let at = text.windows(5).position(|window| window == b"\"one\"").unwrap();
+    text[at + 2] = 0xff;
+    assert!(error_of(&text).ends_with(&format!("byte {}: the text is not UTF-8", at + 2)), "{}", error_of(&text));
+}
+
+/// Values take many times the memory of their text where they are small, so what is too long is not kept.
+#[test]
+fn members_and_records_without_end_are_refused_at_the_limit() {
+    let members: String = (0..70_000).map(|number| format!("\"{number}\":0,")).collect();
+    let error = read(format!("{{{members}").as_bytes(), Limits::default(), |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("more than 65536 members"), "{error}");
+    let limits = Limits { max_record: 10_000 };
+    let findings = "{\"content\":\"\"},".repeat(1000);
+    let endless = format!("{{\"analyses\":[{{\"id\":\"a\",\"findings\":[{findings}");
+    let error = read(endless.as_bytes(), limits, |_| Ok(())).unwrap_err().to_string();
+    assert!(error.starts_with("analysis a (position 0)") && error.contains("larger than 10000 bytes"), "{error}");
+    let keys: String = (0..90).map(|number| format!("\"{}{number}\":0,", "k".repeat(200))).collect();
+    let error = read(format!("{{{keys}").as_bytes(), limits, |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("larger than 10000 bytes"), "{error}");
+}

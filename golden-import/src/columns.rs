@@ -12,8 +12,8 @@ use serde_json::Value;
 pub struct Requests {
     /// Fields to leave out; an empty name stands for the whole kind.
     pub dropped: BTreeSet<(RecordKind, String)>,
-    /// Columns to fill, by table.
-    pub set: Vec<(RecordKind, String, Value)>,
+    /// Columns to fill, by table, and with what.
+    pub set: Vec<(RecordKind, String, String)>,
 }
 
 impl Requests {
@@ -22,6 +22,9 @@ impl Requests {
         let mut dropped = BTreeSet::new();
         for name in drop_column {
             match split(name) {
+                (_, "id") => {
+                    return Err(Error::usage(format!("--drop-column {name}: a record is known by its id")));
+                }
                 (Some(kind), field) => drop(dropped.insert((kind, field.to_owned()))),
                 (None, field) => {
                     let whole = RecordKind::ALL.into_iter().find(|kind| kind.plural() == field);
@@ -33,6 +36,37 @@ impl Requests {
         let set = set.iter().map(|request| parse_set(request)).collect::<Result<_>>()?;
         Ok(Self { dropped, set })
     }
+
+    /// Refuses to fill columns of tables that the database does not have.
+    fn refuse_absent_tables(&self, schema: &Schema) -> Result<()> {
+        match self.set.iter().find(|(kind, ..)| schema.table(*kind).is_none()) {
+            None => Ok(()),
+            Some((kind, field, _)) => Err(Error::usage(format!(
+                "--set {kind}.{field}: the database has no table of {kind}",
+                kind = kind.plural()
+            ))),
+        }
+    }
+
+    /// The columns of a table that are filled, and their stored values. `covered` are those that the
+    /// document speaks of.
+    fn fillings(&self, table: &Table, covered: &[usize]) -> Result<Vec<(String, Stored)>> {
+        let here = self.set.iter().filter(|(kind, ..)| *kind == table.kind);
+        here.map(|(kind, field, value)| {
+            let refused = |why: &str| Err(Error::usage(format!("--set {}.{field}: {why}", kind.plural())));
+            match table.columns.iter().position(|column| column.field == *field) {
+                None => refused("the table has no such column"),
+                Some(index) if covered.contains(&index) => {
+                    refused("the document has this column, and --set fills those that it lacks")
+                }
+                Some(index) => {
+                    let column = &table.columns[index];
+                    Ok((column.name.clone(), encode_set(column, value)?))
+                }
+            }
+        })
+        .collect()
+    }
 }
 
 /// `chunks.title` → (chunks, title); a name alone has no kind.
@@ -43,16 +77,27 @@ fn split(name: &str) -> (Option<RecordKind>, &str) {
     kind_and_field.map_or((None, name), |(kind, field)| (Some(kind), field))
 }
 
-fn parse_set(request: &str) -> Result<(RecordKind, String, Value)> {
+fn parse_set(request: &str) -> Result<(RecordKind, String, String)> {
     let parts = request.split_once('=').and_then(|(name, value)| Some((split(name).0?, split(name).1, value)));
     let Some((kind, field, value)) = parts else {
         return Err(Error::usage(format!(
             "--set {request}: write TABLE.COLUMN=VALUE, with one of analyses, chunks, findings, artifacts"
         )));
     };
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    Ok((kind, field.to_owned(), value))
+    Ok((kind, field.to_owned(), value.to_owned()))
 }
+
+/// A value of `--set` as the column stores it: JSON where it is, and where the column takes that; else text.
+fn encode_set(column: &Column, value: &str) -> Result<Stored> {
+    let text = Value::from(value);
+    match serde_json::from_str(value) {
+        Ok(json) => column.encode(&json).or_else(|error| column.encode(&text).map_err(|_| error)),
+        Err(_) => column.encode(&text),
+    }
+}
+
+/// How many unknown columns are told of.
+const NAMED: usize = 50;
 
 /// What was seen of the records while they were staged.
 #[derive(Default)]
@@ -89,7 +134,9 @@ impl Seen {
                 first.get_or_insert_with(|| row.id.clone().unwrap_or_default());
             }
         }
-        self.unknown.extend(row.unknown.iter().map(|field| (kind, field.clone())));
+        for field in row.unknown.iter().take(NAMED.saturating_sub(self.unknown.len())) {
+            self.unknown.insert((kind, field.clone()));
+        }
     }
 
     /// Takes note of an analysis with its findings and artifacts.
@@ -134,7 +181,7 @@ impl Seen {
                         covered.table.kind.plural(),
                         column.field
                     ))
-                    .guidance("correct the document, or give the column a default"));
+                    .guidance("correct the document, or let the column be NULL"));
                 }
             }
         }
@@ -173,6 +220,7 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
     lacking.extend(seen.unknown_kinds.iter().map(|kind| kind.plural().to_owned()));
     lacking.extend(seen.unknown.iter().map(|(kind, field)| format!("{}.{field}", kind.plural())));
     let lists = metadata.get("columns").and_then(Value::as_object);
+    requests.refuse_absent_tables(schema)?;
     for table in schema.tables() {
         let listed = lists.and_then(|lists| lists.get(table.kind.plural())).and_then(Value::as_array);
         let seen_here = seen.kinds.get(&table.kind);
@@ -194,13 +242,7 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
         };
         let columns: Vec<usize> =
             (0..table.columns.len()).filter(|&index| is_covered(index, &table.columns[index])).collect();
-        let mut set = Vec::new();
-        for (kind, field, value) in requests.set.iter().filter(|(kind, ..)| *kind == table.kind) {
-            let column = table.column(field).ok_or_else(|| {
-                Error::usage(format!("--set {}.{field}: the table has no such column", kind.plural()))
-            })?;
-            set.push((column.name.clone(), column.encode(value)?));
-        }
+        let set = requests.fillings(table, &columns)?;
         for (index, column) in table.columns.iter().enumerate() {
             let is_given = columns.contains(&index) || set.iter().any(|(name, _)| *name == column.name);
             let needs_value = column.not_null && !column.has_default && !(column.field == "id" && table.assigns_ids);
@@ -212,8 +254,8 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
     }
     refuse(
         &lacking,
-        "the database lacks columns that the document has",
-        "leave each out with --drop-column NAME, or add it to the database",
+        "no column of the database takes these fields of the document",
+        "leave each out with --drop-column NAME, or add the column to the database",
     )?;
     refuse(&unfilled, "the document lacks columns that must not be empty", "fill each with --set TABLE.COLUMN=VALUE")?;
     Ok(tables)

@@ -1,28 +1,25 @@
 //! One import from beginning to end: read and check, stage, embed, apply.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::io;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
 
 use golden::cli::{Progress, Reporter};
-use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
-use golden::document::{Digest, Event, Fields, Place, RecordKind, read_with};
-use golden::store::sqlite::{Selection, open_for_reading, open_for_writing, schema};
-use golden::store::{Location, Mapping, NormalAnalysis, NormalChunk, Normaliser, Schema, Source, TimestampForm};
-use golden::{Context, Error, Kind, Result};
-use rusqlite::{Connection, OpenFlags};
+use golden::document::{Fields, RecordKind};
+use golden::store::sqlite::Selection;
+use golden::store::{Location, Mapping, Source};
+use golden::{Context, Error, Result};
 use serde_json::Value;
 
-use crate::apply::{Extent, apply};
+use crate::apply::{Applied, Extent, apply};
 use crate::cli::Cli;
-use crate::columns::{Requests, Seen, covered};
+use crate::columns::{Requests, covered};
 use crate::document::Document;
 use crate::embed::Embedding;
-use crate::init::{Shape, schema_after};
 use crate::plan::{Job, Mode};
 use crate::report::Report;
+use crate::stage::stage;
 use crate::staging::{Leftovers, Staging};
+use crate::target::{Purpose, Target};
 use crate::vectors::Vectors;
 
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
@@ -30,29 +27,26 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     check_options(cli, &location)?;
     let mapping = Mapping::load(cli.database.schema.as_deref())?;
     let requests = Requests::new(&cli.drop_column, &cli.set)?;
-    let path = std::fs::canonicalize(&location.path).unwrap_or_else(|_| location.path.clone());
     let document = Document::open(cli)?;
-    let mut target = Target::learn(cli, &path, &mapping, &document)?;
-    check_vectors(cli, &target.schema)?;
-    target.adopt_forms(&mapping, &document.metadata);
-
-    let leftovers = if cli.resume { Leftovers::Resume } else { Leftovers::Discard };
-    let mut staging = Staging::create(&path, leftovers)?;
-    let import = Import { cli, reporter, mapping: &mapping, requests: &requests, path: &path, target: &target };
+    let target = Target::learn(cli, &location.path, &mapping, &document, &requests)?;
+    let mut staging = match (cli.dry_run, cli.resume) {
+        (true, _) => Staging::for_dry_run(&target.path, &target.encoding)?,
+        (false, true) => Staging::create(&target.path, &target.encoding, Leftovers::Resume)?,
+        (false, false) => Staging::create(&target.path, &target.encoding, Leftovers::Discard)?,
+    };
+    let import = Import { cli, reporter, mapping: &mapping, requests: &requests, target: &target };
     match import.run(&document, &mut staging) {
         Ok(report) => {
-            staging.remove()?;
-            reporter.report(&report, false)?;
-            if report.dry_run {
-                return Ok(ExitCode::SUCCESS);
+            if let Err(error) = staging.remove() {
+                reporter.warn(error);
             }
-            after(cli, reporter)?;
-            Ok(ExitCode::SUCCESS)
+            finish(cli, reporter, &report)
         }
         // Vectors that were paid for are kept; anything else is quicker made again than explained.
-        Err(error) if staging.has_vectors() => Err(error),
+        Err(error) if staging.has_vectors() => Err(say_what_is_kept(error)),
         Err(error) => {
-            staging.remove()?;
+            // What is left of it, the next import writes over.
+            let _ = staging.remove();
             Err(error)
         }
     }
@@ -72,77 +66,12 @@ fn check_options(cli: &Cli, location: &Location) -> Result<()> {
     Ok(())
 }
 
-fn check_vectors(cli: &Cli, schema: &Schema) -> Result<()> {
-    match &schema.vectors {
-        Some(vectors) if vectors.not_null && cli.no_embed && !cli.dry_run => {
-            Err(Error::data(format!("--no-embed leaves vectors empty, but column `{}` must not be", vectors.name))
-                .guidance("give --embed CMD"))
-        }
-        None if cli.embed.is_some() => Err(Error::usage("the database has no column for vectors")
-            .guidance("name it in golden.toml: [vectors] column = \"…\"; or import with --no-embed")),
-        _ => Ok(()),
-    }
-}
-
-/// The target as it is, or as `--init` will make it.
-struct Target {
-    schema: Schema,
-    /// The statements that create missing tables.
-    ddl: Vec<String>,
-    /// Kinds whose tables hold rows: their own form of timestamps stays.
-    inhabited: BTreeSet<RecordKind>,
-    exists: bool,
-}
-
-impl Target {
-    fn learn(cli: &Cli, path: &Path, mapping: &Mapping, document: &Document) -> Result<Self> {
-        let exists = path.exists();
-        if !cli.init {
-            let connection = open_for_reading(path)?;
-            let schema = schema(&connection, mapping).context(|| path.display().to_string())?;
-            return Ok(Self { inhabited: inhabited(&connection, &schema)?, schema, ddl: Vec::new(), exists });
-        }
-        let connection = if exists { open_for_reading(path)? } else { Connection::open_in_memory()? };
-        let shape = Shape::of(document.reader()?, document.limits, &document.metadata).context(|| document.name())?;
-        let ddl = shape.missing_tables(&connection, mapping)?;
-        if ddl.is_empty() {
-            let schema = schema(&connection, mapping)?;
-            return Ok(Self { inhabited: inhabited(&connection, &schema)?, schema, ddl, exists });
-        }
-        let schema = schema_after(&connection, &ddl, mapping)?;
-        Ok(Self { schema, ddl, inhabited: BTreeSet::new(), exists })
-    }
-
-    /// Takes over the document's forms of timestamps where the target has no rows that show its own.
-    fn adopt_forms(&mut self, mapping: &Mapping, metadata: &Fields) {
-        let Some(forms) = metadata.get("forms").and_then(Value::as_object) else { return };
-        let inhabited = &self.inhabited;
-        self.schema.adopt_forms(|kind, field| {
-            let is_open = !inhabited.contains(&kind) && !mapping.columns(kind).types.contains_key(field);
-            let form = forms.get(kind.plural())?.get(field)?.as_str()?;
-            TimestampForm::from_name(form).filter(|_| is_open)
-        });
-    }
-}
-
-fn inhabited(connection: &Connection, schema: &Schema) -> Result<BTreeSet<RecordKind>> {
-    let mut kinds = BTreeSet::new();
-    for table in schema.tables() {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM main.{})", golden::store::sqlite::quote(&table.name));
-        if connection.query_row(&sql, [], |row| row.get(0))? {
-            kinds.insert(table.kind);
-        }
-    }
-    Ok(kinds)
-}
-
 /// One import: how, from where, into what.
 struct Import<'a> {
     cli: &'a Cli,
     reporter: &'a Reporter,
     mapping: &'a Mapping,
     requests: &'a Requests,
-    path: &'a Path,
     target: &'a Target,
 }
 
@@ -160,29 +89,30 @@ impl Import<'_> {
         let content = staging.content_digest()?;
         let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
         report.warnings = staged.warnings(content);
-        for warning in &report.warnings {
-            reporter.warn(warning);
-        }
-
-        let vectors = self.embed(staging, staged.seen.count(RecordKind::Chunk), &mut report)?;
         let job = Job {
             schema: &target.schema,
             staging: staging.path(),
             covered: &tables,
             unidentified: &unidentified,
             chunks: staged.seen.count(RecordKind::Chunk),
-            mode: mode(cli, self.mapping, &document.metadata, &target.schema, reporter),
+            mode: self.mode(&document.metadata, &mut report.warnings)?,
             on_conflict: cli.on_conflict,
+            vectors: if cli.embed.is_some() { Vectors::Embedded } else { Vectors::Kept },
         };
+        for warning in &report.warnings {
+            reporter.warn(warning);
+        }
+        if let (Some(command), false) = (&cli.embed, cli.dry_run) {
+            // What would be refused in the end is refused before anything is embedded.
+            self.apply(&job, Extent::Plan)?;
+            self.embed(command, staging, job.chunks, &mut report)?;
+        }
         let extent = match (cli.dry_run, cli.no_undo) {
-            (true, _) => Extent::DryRun,
+            (true, _) => Extent::Plan,
             (false, false) => Extent::WithUndo,
             (false, true) => Extent::WithoutUndo,
         };
-        let progress = Progress::start(reporter, "applying", "analyses", None);
-        let mut connection = self.open_target()?;
-        let applied = apply(&mut connection, self.path, &job, vectors, &target.ddl, extent)?;
-        drop(progress);
+        let applied = self.apply(&job, extent)?;
         report.added = applied.plan.added;
         report.updated = applied.plan.updated;
         report.unchanged = applied.plan.unchanged;
@@ -194,188 +124,94 @@ impl Import<'_> {
         Ok(report)
     }
 
-    /// Fills the staging file with vectors, where that was asked for.
-    fn embed(&self, staging: &Staging, chunks: u64, report: &mut Report) -> Result<Vectors> {
-        let (Some(command), Some(column)) = (&self.cli.embed, &self.target.schema.vectors) else {
-            return Ok(Vectors::Kept);
-        };
-        if self.cli.dry_run {
-            return Ok(Vectors::Kept);
+    /// What happens to rows that the document does not have: those of its selection are meant, which is
+    /// the mapping's filter where the document does not say.
+    fn mode(&self, metadata: &Fields, warnings: &mut Vec<String>) -> Result<Mode> {
+        if self.cli.replace_all {
+            return Ok(Mode::ReplaceAll);
         }
+        if !self.cli.replace {
+            return Ok(Mode::Add);
+        }
+        let (schema, filter) = (&self.target.schema, &self.mapping.analyses.filter);
+        let values = match metadata.get("selection") {
+            Some(Value::Null) => return Ok(Mode::Replace(Selection::All)),
+            Some(Value::Array(values)) => values,
+            Some(other) => {
+                return Err(Error::data(format!("`metadata.selection` is neither a list nor null: {other}"))
+                    .guidance("it says which rows are replaced: correct it, or import without --replace"));
+            }
+            None => &filter.values,
+        };
+        if schema.filter_column.is_none() && !values.is_empty() {
+            let (table, column) = (&schema.analyses.name, &filter.column);
+            warnings.push(format!("table `{table}` has no column `{column}`: every row counts as selected"));
+            return Ok(Mode::Replace(Selection::All));
+        }
+        Ok(Mode::Replace(Selection::Filter(values.clone())))
+    }
+
+    /// Fills the staging file with vectors.
+    fn embed(&self, command: &str, staging: &Staging, chunks: u64, report: &mut Report) -> Result<()> {
+        let Some(column) = &self.target.schema.vectors else { return Ok(()) };
         let progress = Progress::start(self.reporter, "embedding", "texts", Some(chunks));
-        let embedding =
-            Embedding { command, schema: &self.target.schema, encoding: column.encoding, pin: &self.mapping.embedding };
-        let existing = self.target.exists.then_some(self.path);
+        let pin = &self.mapping.embedding;
+        let embedding = Embedding { command, schema: &self.target.schema, column, pin };
+        let existing = self.target.exists.then_some(self.target.path.as_path());
         let embedded = embedding.run(staging.connection(), existing, &progress)?;
         report.texts_embedded = embedded.texts;
         report.model = embedded.model;
-        Ok(Vectors::Embedded)
-    }
-
-    fn open_target(&self) -> Result<Connection> {
-        if self.target.exists {
-            return open_for_writing(self.path, Duration::from_secs(self.cli.lock_timeout));
-        }
-        if self.cli.dry_run {
-            return Ok(Connection::open_in_memory()?);
-        }
-        Connection::open_with_flags(self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
-            .context(|| format!("cannot create {}", self.path.display()))
-    }
-}
-
-/// What was learnt while staging.
-struct Staged {
-    seen: Seen,
-    verification: Verification,
-}
-
-impl Staged {
-    /// What a person should know, given the content digest in the target's normal form.
-    fn warnings(&self, content: Digest) -> Vec<String> {
-        let warning = if !self.verification.sealed {
-            "the document carries no digests: only its structure and counts were checked"
-        } else if self.verification.seals.content != content {
-            "the database spells some values in its own way (timestamps, ids), so its content digest is not the document's"
-        } else {
-            return Vec::new();
-        };
-        vec![warning.to_owned()]
-    }
-}
-
-/// A record that was looked at and encoded on a worker thread.
-struct Prepared {
-    examined: Examined,
-    encoded: Result<Encoded>,
-}
-
-enum Encoded {
-    Chunk(Box<NormalChunk>),
-    Analysis(Box<NormalAnalysis>),
-}
-
-impl AsRef<Examined> for Prepared {
-    fn as_ref(&self) -> &Examined {
-        &self.examined
-    }
-}
-
-/// Reads the document, checks it, and stages it. A document that does not verify is an error.
-fn stage(
-    schema: &Schema,
-    requests: &Requests,
-    document: &Document,
-    staging: &mut Staging,
-    progress: &Progress,
-) -> Result<Staged> {
-    let normaliser = Normaliser::new(schema, requests.dropped.clone());
-    let prepare = |kind: RecordKind, place: &Place, fields: Fields| {
-        let examined = examine(kind, place, &fields);
-        let encoded = match kind {
-            RecordKind::Chunk => normaliser.chunk(place, fields).map(|chunk| Encoded::Chunk(Box::new(chunk))),
-            _ => normaliser.analysis(fields).map(|analysis| Encoded::Analysis(Box::new(analysis))),
-        };
-        Prepared { examined, encoded: encoded.map_err(|error| error.context(place)) }
-    };
-    let mut verifier = Verifier::new(Checksums::Optional);
-    let mut seen = Seen::default();
-    let mut refused: Option<Error> = None;
-    let mut chunks: Vec<(Vec<u8>, Digest)> = Vec::new();
-    let lists_index = document.lists(RecordKind::Chunk, "chunk_index");
-    let mut finished = None;
-    read_with(document.reader()?, document.limits, prepare, |event| {
-        let verification = verifier.observe(&event)?;
-        match event {
-            Event::Chunk(chunk) => {
-                let position = chunks.len() as i64;
-                match chunk.fields.encoded {
-                    Ok(Encoded::Chunk(normal)) => {
-                        let is_normal = chunk.sealed.is_some() || lists_index;
-                        let normal = if is_normal { *normal } else { normal.with_index() };
-                        let digest = normal.digest.unwrap_or(chunk.digest);
-                        seen.row(RecordKind::Chunk, &normal.row);
-                        chunks.push((normal.row.order.clone(), digest));
-                        staging.chunk(normal, position, digest)?;
-                    }
-                    Ok(Encoded::Analysis(_)) => {}
-                    Err(error) => drop(refused.get_or_insert(error)),
-                }
-            }
-            Event::Analysis(analysis) => {
-                if !chunks.is_sorted_by(|(a, _), (b, _)| a <= b) {
-                    chunks.sort();
-                }
-                let digests: Vec<Digest> = chunks.drain(..).map(|(_, digest)| digest).collect();
-                match analysis.fields.encoded {
-                    Ok(Encoded::Analysis(normal)) => {
-                        seen.analysis(&normal);
-                        let digest = normal.form.digest(&digests);
-                        staging.analysis(*normal, digest)?;
-                        progress.advance(1);
-                    }
-                    Ok(Encoded::Chunk(_)) => {}
-                    Err(error) => drop(refused.get_or_insert(error)),
-                }
-            }
-            Event::End(_) => finished = verification,
-        }
         Ok(())
-    })
-    .context(|| document.name())?;
-    staging.finish()?;
-    let Some(verification) = finished else {
-        return Err(Error::data(format!("{}: the document has no end", document.name())));
+    }
+
+    fn apply(&self, job: &Job<'_>, extent: Extent) -> Result<Applied> {
+        let progress = Progress::start(self.reporter, "applying", "analyses", None);
+        let purpose = if extent == Extent::Plan { Purpose::Look } else { Purpose::Change };
+        let mut connection = self.target.open(purpose)?;
+        let applied = apply(&mut connection, self.target, job, extent);
+        drop(connection);
+        drop(progress);
+        if applied.is_err() {
+            self.target.remove_if_void();
+        }
+        applied
+    }
+}
+
+/// Vectors that were paid for stay in the staging file when an import fails.
+fn say_what_is_kept(error: Error) -> Error {
+    let kept = "what was embedded is kept: import again with --resume";
+    match error.next_step().map(str::to_owned) {
+        None => error.guidance(kept),
+        Some(step) if step.contains("--resume") => error,
+        Some(step) => error.guidance(format!("{step}; {kept}")),
+    }
+}
+
+/// Runs the command that was asked for and prints the report.
+fn finish(cli: &Cli, reporter: &Reporter, report: &Report) -> Result<ExitCode> {
+    let outcome = match &cli.after {
+        Some(command) if !report.dry_run => after(command),
+        _ => Ok(()),
     };
-    refuse_unverified(&verification, document.name())?;
-    if let Some(error) = refused {
-        return Err(error.context(document.name()));
+    // An error is a document of its own, and there must be only one.
+    if outcome.is_ok() || !cli.report.json {
+        reporter.report(report, false)?;
     }
-    Ok(Staged { seen, verification })
-}
-
-/// A document with errors is not imported.
-fn refuse_unverified(verification: &Verification, name: &str) -> Result<()> {
-    if verification.is_ok() {
-        return Ok(());
-    }
-    let errors = verification.issues.iter().filter(|issue| issue.severity == Severity::Error);
-    let shown: Vec<String> = errors.take(5).map(ToString::to_string).collect();
-    Err(Error::new(Kind::Data, format!("{name} does not verify: {}", shown.join("; "))).guidance(format!(
-        "{} errors in all; golden-verify lists them, and nothing was changed",
-        verification.count(Severity::Error)
-    )))
-}
-
-/// What happens to rows that the document does not have: those of its selection are meant, which is the
-/// mapping's filter where the document does not say.
-fn mode(cli: &Cli, mapping: &Mapping, metadata: &Fields, schema: &Schema, reporter: &Reporter) -> Mode {
-    if cli.replace_all {
-        return Mode::ReplaceAll;
-    }
-    if !cli.replace {
-        return Mode::Add;
-    }
-    let selection = match metadata.get("selection") {
-        Some(Value::Array(values)) => Selection::Filter(values.clone()),
-        Some(Value::Null) => Selection::All,
-        _ => Selection::Filter(mapping.analyses.filter.values.clone()),
-    };
-    if schema.filter_column.is_none() && selection != Selection::All {
-        reporter.warn(format_args!(
-            "table `{}` has no column `{}`: every row counts as selected",
-            schema.analyses.name, mapping.analyses.filter.column
-        ));
-    }
-    Mode::Replace(selection)
-}
-
-fn after(cli: &Cli, reporter: &Reporter) -> Result<()> {
-    let Some(command) = &cli.after else {
+    if cli.after.is_none() && !report.dry_run {
         reporter.note("restart the application, and run its migrations if it manages them separately");
-        return Ok(());
-    };
-    let status = Command::new("sh").args(["-c", command]).status().context(|| format!("cannot run `{command}`"))?;
+    }
+    match (outcome, &report.undo) {
+        (Ok(()), _) => Ok(ExitCode::SUCCESS),
+        (Err(error), Some(undo)) => Err(error.guidance(format!("what was removed or updated is kept in {undo}"))),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// What the command prints goes to stderr: stdout is the report's.
+fn after(command: &str) -> Result<()> {
+    let shell = Command::new("sh").args(["-c", command]).stdout(io::stderr()).status();
+    let status = shell.context(|| format!("cannot run `{command}`"))?;
     if status.success() {
         return Ok(());
     }

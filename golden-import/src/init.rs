@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use golden::Result;
 use golden::document::{Event, Fields, Limits, RecordKind, column_of_field, read_with};
-use golden::store::sqlite::{self, quote};
-use golden::store::{Mapping, Schema};
+use golden::store::Mapping;
+use golden::store::sqlite::quote;
+use golden::{Error, Result};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -50,18 +50,27 @@ fn declared(sorts: &BTreeSet<Sort>) -> &'static str {
     }
 }
 
+/// As many columns as SQLite gives a table, less those that no field stands for.
+const MAX_COLUMNS: usize = 1990;
+
 /// What a document's records look like.
 #[derive(Default)]
 pub struct Shape {
     fields: BTreeMap<RecordKind, BTreeMap<String, BTreeSet<Sort>>>,
     listed: Fields,
+    dropped: BTreeSet<(RecordKind, String)>,
 }
 
 impl Shape {
-    /// Reads a document for the shapes of its records.
-    pub fn of(input: impl Read + Send, limits: Limits, metadata: &Fields) -> Result<Self> {
+    /// Reads a document for the shapes of its records. Fields of `dropped` get no column.
+    pub fn of(
+        input: impl Read + Send,
+        limits: Limits,
+        metadata: &Fields,
+        dropped: &BTreeSet<(RecordKind, String)>,
+    ) -> Result<Self> {
         let listed = metadata.get("columns").and_then(Value::as_object).cloned().unwrap_or_default();
-        let mut shape = Self { listed, ..Self::default() };
+        let mut shape = Self { listed, dropped: dropped.clone(), ..Self::default() };
         let look = |kind: RecordKind, _: &_, fields: Fields| {
             let mut seen = Self::default();
             match kind {
@@ -70,13 +79,10 @@ impl Shape {
             }
             seen
         };
-        read_with(input, limits, look, |event| {
-            match event {
-                Event::Chunk(chunk) => shape.merge(chunk.fields),
-                Event::Analysis(analysis) => shape.merge(analysis.fields),
-                Event::End(_) => {}
-            }
-            Ok(())
+        read_with(input, limits, look, |event| match event {
+            Event::Chunk(chunk) => shape.merge(chunk.fields),
+            Event::Analysis(analysis) => shape.merge(analysis.fields),
+            Event::End(_) => Ok(()),
         })?;
         Ok(shape)
     }
@@ -109,13 +115,18 @@ impl Shape {
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) -> Result<()> {
         for (kind, columns) in other.fields {
             let mine = self.fields.entry(kind).or_default();
             for (name, sorts) in columns {
                 mine.entry(name).or_default().extend(sorts);
             }
+            if mine.len() > MAX_COLUMNS {
+                return Err(Error::data(format!("the {} have more than {MAX_COLUMNS} fields", kind.plural()))
+                    .guidance("--init makes a column of each, and SQLite has no more: create the tables yourself"));
+            }
         }
+        Ok(())
     }
 
     /// Whether findings are records of a table rather than a column of the analyses.
@@ -165,6 +176,11 @@ impl Shape {
             columns.entry("chunk_index".into()).or_default().insert(Sort::Integer);
         }
         columns.remove("");
+        // Nesting says what a record belongs to.
+        columns.retain(|field, _| {
+            let is_parent = mapping.parent(kind).is_some_and(|parent| parent.eq_ignore_ascii_case(field));
+            !is_parent && !self.dropped.contains(&(kind, field.clone()))
+        });
         let names = mapping.columns(kind).columns;
         let column_name =
             |field: &str| names.get(field).map_or_else(|| column_of_field(field), String::as_str).to_owned();
@@ -198,21 +214,4 @@ impl Shape {
         }
         statements
     }
-}
-
-/// The schema the database will have once `statements` have run, learnt from a copy of its tables in
-/// memory.
-pub fn schema_after(database: &Connection, statements: &[String], mapping: &Mapping) -> Result<Schema> {
-    let copy = Connection::open_in_memory()?;
-    let sql =
-        "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql LIKE 'CREATE TABLE%'";
-    let mut tables = database.prepare(sql)?;
-    let mut rows = tables.query([])?;
-    while let Some(row) = rows.next()? {
-        copy.execute_batch(&row.get::<_, String>(0)?)?;
-    }
-    for statement in statements {
-        copy.execute_batch(statement)?;
-    }
-    sqlite::schema(&copy, mapping)
 }

@@ -6,15 +6,20 @@ mod columns;
 mod difference;
 mod document;
 mod embed;
+mod embedder;
 mod import;
 mod init;
 mod plan;
 mod proof;
 mod references;
 mod report;
+mod rows;
+mod stage;
 mod staging;
+mod target;
 mod undo;
 mod vectors;
+mod write;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use std::path::Path;
 use crate::cli::OnConflict;
 use crate::columns::Covered;
 use crate::staging::column_name;
+use crate::vectors::Vectors;
 
 /// How many records an error names.
 const NAMED: usize = 10;
@@ -46,6 +47,8 @@ pub struct Job<'a> {
     pub mode: Mode,
     /// What happens to records that exist with other content.
     pub on_conflict: OnConflict,
+    /// Where the vectors come from.
+    pub vectors: Vectors,
 }
 
 /// How many analyses each action concerns.
@@ -212,7 +215,8 @@ fn condition(schema: &Schema, selection: &Selection) -> (String, Vec<rusqlite::t
             });
             (format!("t.{} IN ({marks})", quote(column)), values.collect())
         }
-        _ => ("1".to_owned(), Vec::new()),
+        (Selection::Filter(_), None) => ("0".to_owned(), Vec::new()),
+        (Selection::All | Selection::Ids(..), _) => ("1".to_owned(), Vec::new()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The staging file: the document's records, encoded for the target, beside the target.
 //!
 //! A SQLite database of its own, so that applying it is set-wise SQL inside one transaction of the
-//! target. It is written without syncing: after a power cut it is thrown away, not trusted.
+//! target. It is written without syncing: after a power cut it is thrown away, not trusted. A dry run
+//! stages in a folder of its own, so that it neither disturbs an import nor what one left behind.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -11,9 +12,10 @@ use golden::cli::Lock;
 use golden::document::canonical::DigestArray;
 use golden::document::{Digest, RecordKind};
 use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Schema};
-use golden::{Context, Error, Result};
+use golden::{Context, Error, Kind, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
+use tempfile::TempDir;
 
 /// Analyses between commits.
 const COMMIT_EVERY: i64 = 10;
@@ -27,26 +29,59 @@ pub enum Leftovers {
     Discard,
 }
 
-/// The staging file of one target, held under a lock against a second importer.
+/// The staging file of one import.
 pub struct Staging {
     path: PathBuf,
     connection: Connection,
     analyses: i64,
-    _lock: Lock,
+    chunks: i64,
+    /// Held against a second importer.
+    _lock: Option<Lock>,
+    /// Goes with the dry run.
+    _folder: Option<TempDir>,
 }
 
 impl Staging {
-    /// Locks the staging file of the target at `target`.
-    pub fn create(target: &Path, leftovers: Leftovers) -> Result<Self> {
+    /// Locks the staging file of the target at `target`, whose text encoding it shares.
+    pub fn create(target: &Path, encoding: &str, leftovers: Leftovers) -> Result<Self> {
         let path = beside(target, "golden-staging");
-        let lock = Lock::take(&path, "another golden-import")?;
-        let cannot_stage = || format!("cannot stage in {}", path.display());
+        let lock = Lock::take(&path, "another golden-import").map_err(|error| match error.kind() {
+            Kind::Environment => {
+                error.guidance("a document is staged beside the database: its folder must exist and be writable")
+            }
+            _ => error,
+        })?;
         if leftovers == Leftovers::Discard {
             // A journal of the old file must not be rolled back into the new one.
             remove(&journal_of(&path))?;
-            OpenOptions::new().write(true).truncate(true).open(&path).context(cannot_stage)?;
+            let emptied = OpenOptions::new().write(true).truncate(true).open(&path);
+            emptied.context(|| format!("cannot stage in {}", path.display()))?;
         }
+        let staging = Self::open(path.clone(), encoding).map_err(|error| match leftovers {
+            Leftovers::Resume => error.guidance("import again without --resume"),
+            Leftovers::Discard => {
+                // Nothing is in it; if it stays, the next import writes it over.
+                let _ = remove(&journal_of(&path)).and_then(|()| remove(&path));
+                error
+            }
+        })?;
+        Ok(Self { _lock: Some(lock), ..staging })
+    }
+
+    /// A staging file for a dry run: beside the target if that can be, else among the temporary files.
+    pub fn for_dry_run(target: &Path, encoding: &str) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".golden-dry-run-");
+        let folder = builder.tempdir_in(folder_of(target)).or_else(|_| builder.tempdir());
+        let folder = folder.context(|| "cannot make a temporary folder")?;
+        let staging = Self::open(folder.path().join("staging"), encoding)?;
+        Ok(Self { _folder: Some(folder), ..staging })
+    }
+
+    fn open(path: PathBuf, encoding: &str) -> Result<Self> {
+        let cannot_stage = || format!("cannot stage in {}", path.display());
         let connection = Connection::open(&path).context(cannot_stage)?;
+        connection.pragma_update(None, "encoding", encoding).context(cannot_stage)?;
         connection
             .execute_batch(
                 "PRAGMA page_size = 32768; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096;
@@ -55,7 +90,7 @@ impl Staging {
             )
             .context(cannot_stage)?;
         connection.set_prepared_statement_cache_capacity(16);
-        Ok(Self { path, connection, analyses: 0, _lock: lock })
+        Ok(Self { path, connection, analyses: 0, chunks: 0, _lock: None, _folder: None })
     }
 
     /// Makes a table for each of the target's.
@@ -87,13 +122,22 @@ impl Staging {
     /// Stages a chunk of the analysis that comes next. `digest` is in normal form.
     pub fn chunk(&mut self, chunk: NormalChunk, position: i64, digest: Digest) -> Result<()> {
         let text = chunk.text.map(|text| text.bytes().to_vec());
+        self.chunks += 1;
         self.insert(
             RecordKind::Chunk,
-            None,
+            Some(self.chunks),
             (self.analyses + 1, position),
             chunk.row,
             [Some(digest.bytes().to_vec()), text],
         )
+    }
+
+    /// The digests of the last so many chunks, in normal form's order.
+    pub fn chunk_digests(&self, last: usize) -> Result<Vec<Digest>> {
+        let sql = "SELECT digest FROM chunks WHERE seq > ? ORDER BY sort, digest";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let digests = statement.query_map([self.chunks - last as i64], |row| row.get(0).map(Digest::from_bytes))?;
+        Ok(digests.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Stages an analysis, after its chunks. `digest` is in normal form.
@@ -190,6 +234,11 @@ pub fn beside(target: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// The folder a file is in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn journal_of(path: &Path) -> PathBuf {

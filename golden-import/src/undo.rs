@@ -12,9 +12,9 @@ use golden::{Context, Result};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::apply::{staged_id, staged_rows};
 use crate::plan::Job;
-use crate::staging::beside;
+use crate::rows::{staged_id, staged_rows};
+use crate::staging::{beside, folder_of};
 
 /// Writes the undo document, complete and on disk before anything is changed; none where nothing that
 /// exists will change. The connection is in the transaction that will make the change.
@@ -48,7 +48,8 @@ pub fn write(connection: &mut Connection, job: &Job<'_>, target: &Path) -> Resul
     }
     let created = Created::now();
     let path = free_name(target, &created.file_stamp());
-    let temporary = beside(&path, "tmp");
+    // One name for all, so that what a killed import left is written over.
+    let temporary = beside(target, "golden-undo.tmp");
     let cannot_write = || format!("cannot write the undo document {}", path.display());
 
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary);
@@ -59,8 +60,7 @@ pub fn write(connection: &mut Connection, job: &Job<'_>, target: &Path) -> Resul
         let _ = fs::remove_file(&temporary);
         return Err(error.context(cannot_write()));
     }
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).context(cannot_write)?;
+    File::open(folder_of(&path)).and_then(|folder| folder.sync_all()).context(cannot_write)?;
     Ok(Some(path))
 }
 

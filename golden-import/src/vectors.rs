@@ -7,9 +7,9 @@ use golden::store::{VectorColumn, VectorPlace};
 use golden::{Error, Result};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::apply::{removed_rows, staged_id, staged_rows};
 use crate::columns::Covered;
 use crate::plan::Job;
+use crate::rows::{removed_rows, staged_id, staged_rows};
 use crate::staging::column_name;
 
 /// Whether the staging file holds vectors for this import.
@@ -85,16 +85,16 @@ pub fn remove(target: &Connection, job: &Job<'_>) -> Result<()> {
 }
 
 /// Writes the vectors that were embedded, and notes what made them.
-pub fn apply(target: &Connection, job: &Job<'_>, vectors: Vectors) -> Result<()> {
+pub fn apply(target: &Connection, job: &Job<'_>) -> Result<()> {
+    if job.vectors == Vectors::Kept {
+        return Ok(());
+    }
     let (Some(column), Some(covered)) = (&job.schema.vectors, job.covered(RecordKind::Chunk)) else { return Ok(()) };
     let id = staged_id(job, covered)?;
     let staged = "staging.chunks s JOIN staging.vectors v ON v.text = s.text \
                   JOIN temp.golden_plan p ON p.seq = s.parent AND p.action <> 'skip'";
     let chunks = quote(&job.schema.chunks.name);
     let key = quote(&job.schema.chunks.id()?.name);
-    if vectors == Vectors::Kept {
-        return Ok(());
-    }
     let name = quote(&column.name);
     match &column.place {
         VectorPlace::ChunkColumn => {
@@ -175,6 +175,31 @@ pub fn count_missing(target: &Connection, job: &Job<'_>) -> Result<Option<u64>> 
         "SELECT count(*) FROM staging.chunks s CROSS JOIN main.{chunks} t ON t.{} = {} WHERE NOT ({has_vector})",
         quote(&job.schema.chunks.id()?.name),
         staged_id(job, covered)?,
+    );
+    Ok(Some(target.query_row(&sql, [], |row| row.get(0))?))
+}
+
+/// How many of the document's chunks will have no vector, as far as the plan can say.
+pub fn count_missing_after(target: &Connection, job: &Job<'_>) -> Result<Option<u64>> {
+    let (Some(has_vector), Some(covered)) = (job.schema.has_vector_condition()?, job.covered(RecordKind::Chunk)) else {
+        return Ok(None);
+    };
+    let (keeps, embeds) = match covered.position("content") {
+        None => ("1".to_owned(), "0".to_owned()),
+        Some(content) => {
+            let (text, staged) = (quote(&covered.table.columns[content].name), format!("s.{}", column_name(content)));
+            let embeds = if job.vectors == Vectors::Embedded { is_text(&staged) } else { "0".to_owned() };
+            (format!("t.{text} IS {staged} COLLATE BINARY"), embeds)
+        }
+    };
+    let sql = format!(
+        "SELECT count(*) FROM staging.chunks s CROSS JOIN temp.golden_plan p ON p.seq = s.parent
+         LEFT JOIN main.{chunks} t ON t.{key} = {id}
+         WHERE CASE WHEN p.action = 'skip' THEN t.{key} IS NOT NULL AND NOT ({has_vector})
+                    ELSE NOT (({has_vector}) AND {keeps}) AND NOT coalesce({embeds}, 0) END",
+        chunks = quote(&job.schema.chunks.name),
+        key = quote(&job.schema.chunks.id()?.name),
+        id = staged_id(job, covered)?,
     );
     Ok(Some(target.query_row(&sql, [], |row| row.get(0))?))
 }

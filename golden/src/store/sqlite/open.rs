@@ -12,17 +12,15 @@ const CACHE_KIB: i64 = 8 * 1024;
 
 /// Opens an existing database read-only.
 pub fn open_for_reading(path: &Path) -> Result<Connection> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(30))
 }
 
 /// Opens an existing database; a lock is waited for as long as `patience`.
 pub fn open_for_writing(path: &Path, patience: Duration) -> Result<Connection> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(patience)?;
-    Ok(connection)
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)
 }
 
-fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
+fn open(path: &Path, access: OpenFlags, patience: Duration) -> Result<Connection> {
     let name = path.display();
     let Ok(metadata) = path.metadata() else {
         return Err(Error::environment(format!("there is no database at {name}"))
@@ -33,7 +31,7 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection> {
     }
     let connection =
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(cannot_read(path))?;
-    connection.busy_timeout(Duration::from_secs(30))?;
+    connection.busy_timeout(patience)?;
     // The first statement is the first to read the file.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(cannot_read(path))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;

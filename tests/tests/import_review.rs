@@ -1,0 +1,445 @@
+//! What could go wrong with an import unnoticed: rows that somebody else removes, references that break
+//! while others heal, leftovers of runs that failed. Budget: 60 s.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use golden_tests::{Sandbox, small_schema};
+use serde_json::{Value, json};
+
+const REPLACE: &str = "golden-import --db app.db --replace --no-embed backup.json";
+
+/// Makes sure that `toy-embed` is built; it stands beside the programs, which are on the path.
+const _: &str = env!("CARGO_BIN_EXE_toy-embed");
+
+/// The small database and its document, `backup.json`.
+fn exported() -> Sandbox {
+    let sandbox = Sandbox::small();
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    sandbox.sql("new.db", small_schema());
+    sandbox
+}
+
+/// Writes `edited.json`: the exported document, changed and sealed again.
+fn edited(sandbox: &Sandbox, edit: impl FnOnce(&mut Value)) {
+    let mut document = sandbox.json("backup.json");
+    edit(&mut document);
+    document.as_object_mut().expect("an object").remove("checksums");
+    for analysis in document["analyses"].as_array_mut().expect("an array") {
+        analysis.as_object_mut().expect("an object").remove("sha256");
+        for chunk in analysis["chunks"].as_array_mut().expect("an array") {
+            chunk.as_object_mut().expect("an object").remove("sha256");
+        }
+    }
+    sandbox.write("edited.json", document.to_string());
+}
+
+/// How many texts the embedder was given since the last call.
+fn embedded(sandbox: &Sandbox) -> usize {
+    let lines = fs::read_to_string(sandbox.path("log")).unwrap_or_default().lines().count();
+    let _ = fs::remove_file(sandbox.path("log"));
+    lines
+}
+
+/// An import that is refused, names the reason, and leaves everything as it was.
+fn is_refused(sandbox: &Sandbox, import: &str, reason: &str) {
+    let (before, files) = (sandbox.contents("app.db"), sandbox.files());
+    sandbox.sh(import).exits(1).one_error().says(reason);
+    assert_eq!(sandbox.contents("app.db"), before);
+    assert_eq!(sandbox.files(), files);
+}
+
+#[test]
+fn rows_that_a_constraint_would_replace_in_silence() {
+    let sandbox = exported();
+    let constraint = "url VARCHAR(2048) NOT NULL UNIQUE ON CONFLICT REPLACE";
+    fs::remove_file(sandbox.path("app.db")).expect("a file");
+    sandbox.sql("app.db", &small_schema().replace("url VARCHAR(2048) NOT NULL", constraint));
+    sandbox.sql(
+        "app.db",
+        "INSERT INTO analyses VALUES ('zz', 'https://example.org/zürich', 't', 'pending', '2025-11-15 08:20:00.000000', NULL, NULL)",
+    );
+    edited(&sandbox, |document| {
+        document["analyses"].as_array_mut().expect("an array").pop();
+        document["metadata"]["total_analyses"] = json!(2);
+    });
+    is_refused(&sandbox, "golden-import --db app.db --no-embed edited.json", "analyses");
+}
+
+#[test]
+fn rows_that_a_trigger_keeps_or_takes_along() {
+    let extra = "INSERT INTO analyses VALUES ('zz', 'u', 't', 'completed', '2025-11-15 08:20:00.000000', NULL, NULL);";
+    let sandbox = exported();
+    let keeps = "CREATE TRIGGER keep BEFORE DELETE ON analyses BEGIN SELECT RAISE(IGNORE); END;";
+    sandbox.sql("app.db", &format!("{extra}{keeps}"));
+    is_refused(&sandbox, REPLACE, "trigger");
+
+    let sandbox = exported();
+    let takes = "CREATE TABLE bookmarks (analysis_id REFERENCES analyses (id));
+        INSERT INTO bookmarks VALUES ('a0000000000040008000000000000001');
+        CREATE TRIGGER tidy AFTER DELETE ON analyses BEGIN DELETE FROM bookmarks; END;";
+    sandbox.sql("app.db", &format!("{extra}{takes}"));
+    is_refused(&sandbox, REPLACE, "bookmarks");
+}
+
+#[test]
+fn a_reference_that_breaks_is_not_made_up_for_by_one_that_heals() {
+    let sandbox = exported();
+    sandbox.sql(
+        "app.db",
+        "ALTER TABLE analyses ADD COLUMN parent_id CHAR(32) REFERENCES analyses (id);
+         UPDATE analyses SET parent_id = 'a0000000000040008000000000000003' WHERE id LIKE '%1'",
+    );
+    sandbox.sh("golden-export --db app.db --force --output backup.json").ok();
+    edited(&sandbox, |document| {
+        document["analyses"].as_array_mut().expect("an array").pop();
+        document["metadata"]["total_analyses"] = json!(2);
+    });
+    // The chunk and artifacts of the second analysis are orphans that the document brings home.
+    sandbox.sql(
+        "app.db",
+        "PRAGMA foreign_keys = OFF; UPDATE analyses SET parent_id = NULL;
+         DELETE FROM analyses WHERE id LIKE '%2' OR id LIKE '%3'",
+    );
+    is_refused(&sandbox, "golden-import --db app.db --no-embed --on-conflict update edited.json", "`analyses`");
+}
+
+#[test]
+fn references_by_other_columns_than_the_id() {
+    let tables = "CREATE UNIQUE INDEX one_place ON chunks (analysis_id, chunk_index);
+        CREATE TABLE notes (analysis TEXT, place INTEGER,
+            FOREIGN KEY (analysis, place) REFERENCES chunks (analysis_id, chunk_index) ON DELETE CASCADE);
+        INSERT INTO notes VALUES ('a0000000000040008000000000000001', 0);
+        INSERT INTO chunks VALUES ('c9', 'a0000000000040008000000000000001', 'extra', NULL, NULL, NULL, 9, NULL, NULL);";
+    let sandbox = exported();
+    sandbox.sql("app.db", tables);
+    // The note refers to another chunk of the same analysis.
+    sandbox.sh(REPLACE).ok();
+    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM notes"), "1");
+    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM chunks WHERE id = 'c9'"), "0");
+
+    let sandbox = exported();
+    sandbox.sql("app.db", tables);
+    sandbox.sql("app.db", "INSERT INTO notes VALUES ('a0000000000040008000000000000001', 9)");
+    is_refused(&sandbox, REPLACE, "notes");
+    is_refused(&sandbox, &format!("{REPLACE} --dry-run"), "notes");
+}
+
+#[test]
+fn an_undo_document_removes_nothing_else_whatever_the_tables() {
+    let sandbox = exported();
+    sandbox.sql("app.db", "UPDATE analyses SET title = 'changed' WHERE id LIKE '%1'");
+    sandbox.sh(REPLACE).ok();
+    sandbox.sh("mv app.db.golden-undo-* undo.json.gz").ok();
+    sandbox.sql("app.db", "ALTER TABLE analyses DROP COLUMN status");
+    let restore = "golden-import --db app.db --replace --on-conflict update --no-embed --drop-column analyses.status";
+    sandbox.sh(&format!("{restore} undo.json.gz")).ok();
+    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM analyses"), "5");
+    assert_eq!(sandbox.value("app.db", "SELECT title FROM analyses WHERE id LIKE '%1'"), "'changed'");
+}
+
+#[test]
+fn undo_brings_moved_removed_and_updated_records_back() {
+    let sandbox = exported();
+    sandbox.sql(
+        "app.db",
+        "INSERT INTO analyses VALUES ('zz', 'u', 't', 'completed', '2025-11-15 08:20:00.000000', NULL, NULL);
+         INSERT INTO chunks VALUES ('c9', 'zz', 'soon gone', NULL, NULL, NULL, 0, NULL, NULL);
+         UPDATE chunks SET analysis_id = 'a0000000000040008000000000000003' WHERE chunk_index = 2;
+         UPDATE chunks SET analysis_id = 'a0000000000040008000000000000004', chunk_index = 7 WHERE chunk_index = 1;
+         UPDATE artifacts SET summary = 'mine'",
+    );
+    let before = sandbox.digest("app.db");
+    sandbox.sh(&format!("{REPLACE} --on-conflict update")).ok();
+    assert_ne!(sandbox.digest("app.db"), before);
+    sandbox.sh("golden-import --db app.db --no-embed --on-conflict update app.db.golden-undo-*").ok();
+    assert_eq!(sandbox.digest("app.db"), before);
+}
+
+#[test]
+fn a_selection_that_is_none_is_an_error() {
+    let sandbox = exported();
+    edited(&sandbox, |document| document["metadata"]["selection"] = json!("completed"));
+    is_refused(&sandbox, "golden-import --db app.db --replace --no-embed edited.json", "selection");
+}
+
+#[test]
+fn the_next_run_repairs_what_a_kill_left() {
+    let sandbox = Sandbox::generated(200);
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    sandbox.sql("app.db", "UPDATE chunks SET content = 'old: ' || content");
+    fs::rename(sandbox.path("app.db"), sandbox.path("old.db")).expect("a rename");
+    let mut hot = 0;
+    for attempt in 0..200 {
+        sandbox.sh("rm -rf app.db* && cp old.db app.db").ok();
+        let mut command = sandbox.command("golden-import");
+        command.args(["--db", "app.db", "--replace", "--no-embed", "--no-undo", "backup.json"]);
+        let mut import = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        // Killed while the journal is hot, or soon after.
+        let journal = sandbox.path("app.db-journal");
+        while !journal.exists() && import.try_wait().expect("a state").is_none() {
+            thread::sleep(Duration::from_micros(200));
+        }
+        thread::sleep(Duration::from_millis(attempt * 5 % 120));
+        let _ = import.kill();
+        import.wait().expect("it ends");
+        let is_hot = fs::metadata(&journal).is_ok_and(|journal| journal.len() > 512);
+        sandbox.sh(&format!("{REPLACE} --no-undo")).ok();
+        sandbox.sh("golden-verify --quiet --db app.db backup.json").ok();
+        assert_eq!(sandbox.files(), ["app.db", "backup.json", "old.db"], "no debris");
+        hot += u32::from(is_hot);
+        if hot == 4 {
+            return;
+        }
+    }
+    panic!("a hot journal was met only {hot} times");
+}
+
+#[test]
+fn a_failed_init_leaves_no_file() {
+    let sandbox = exported();
+    let files = sandbox.files();
+    for import in [
+        "golden-import --db none.db --init --embed 'toy-embed dies 0' backup.json",
+        "trap '' XFSZ; ulimit -f 8; golden-import --db none.db --init --no-embed backup.json",
+        "head -c 3000 backup.json | golden-import --db none.db --init --no-embed",
+    ] {
+        assert_ne!(sandbox.sh(import).code, 0, "{import}");
+        assert_eq!(sandbox.files(), files, "after {import}");
+    }
+}
+
+#[test]
+fn init_adds_the_tables_that_are_missing_and_no_more() {
+    let sandbox = exported();
+    // Rows that are there keep their form of timestamps, and the table that is there its columns.
+    sandbox.sql(
+        "part.db",
+        "CREATE TABLE users (id INTEGER PRIMARY KEY);
+         CREATE TABLE analyses (id CHAR(32) PRIMARY KEY, url, content_type TEXT, status TEXT, created_at DATETIME, title TEXT, token_count INTEGER);
+         INSERT INTO analyses VALUES ('mine', 'u', 't', 'pending', '2025-11-15 08:20:00', NULL, NULL)",
+    );
+    let before = sandbox.read("part.db");
+    sandbox.sh("golden-import --db part.db --init --no-embed --dry-run backup.json").ok().says("3 analyses added");
+    assert_eq!(sandbox.read("part.db"), before);
+    sandbox.sh("golden-import --db part.db --init --no-embed backup.json").ok();
+    assert_eq!(sandbox.rows("part.db", "SELECT DISTINCT length(created_at) FROM analyses"), [["19"], ["26"]]);
+    sandbox.sh("jq -S . backup.json | golden-import --db sorted.db --init --no-embed").ok();
+    sandbox.sh("golden-verify --db sorted.db backup.json").ok();
+    for name in ["part.db", "sorted.db"] {
+        sandbox.sh(&format!("golden-import --db {name} --init --no-embed backup.json")).ok().says("3 unchanged");
+    }
+}
+
+#[test]
+fn fields_that_no_column_takes() {
+    let sandbox = exported();
+    edited(&sandbox, |document| {
+        document["metadata"].as_object_mut().expect("an object").remove("columns");
+        for analysis in document["analyses"].as_array_mut().expect("an array") {
+            let id = analysis["id"].clone();
+            for chunk in analysis["chunks"].as_array_mut().expect("an array") {
+                chunk["analysis_id"] = id.clone();
+            }
+        }
+    });
+    for database in ["new.db", "none.db --init"] {
+        let import = format!("golden-import --no-embed edited.json --db {database}");
+        sandbox.sh(&import).exits(1).one_error().says("chunks.analysis_id").says("--drop-column");
+        sandbox.sh(&format!("{import} --drop-column chunks.analysis_id")).ok();
+    }
+    edited(&sandbox, |document| {
+        document["analyses"][0]["Extra"] = json!(1);
+        document["analyses"][0]["extra"] = json!(2);
+    });
+    let import = "golden-import --no-embed edited.json --init --db other.db";
+    sandbox.sh(import).exits(1).one_error().says("xtra");
+    assert!(!sandbox.path("other.db").exists());
+}
+
+#[test]
+fn values_for_columns_that_the_document_lacks() {
+    let sandbox = exported();
+    let columns = "ALTER TABLE analyses ADD COLUMN tenant TEXT; ALTER TABLE analyses ADD COLUMN weight REAL;";
+    sandbox.sql("new.db", columns);
+    let import = "golden-import --no-embed --db new.db backup.json";
+    for wrong in ["analyses.title=x", "analyses.id=x", "analyses.nothing=x", "chunks.analysis_id=x", "nothing=x"] {
+        sandbox
+            .sh(&format!("{import} --set {wrong}"))
+            .exits(2)
+            .one_error()
+            .says(wrong.split('=').next().expect("a name"));
+    }
+    for wrong in ["id", "chunks.id"] {
+        sandbox.sh(&format!("{import} --drop-column {wrong}")).exits(2).one_error().says(wrong);
+    }
+    // A number for a column of text is that text.
+    sandbox.sh(&format!("{import} --set analyses.tenant=007 --set analyses.weight=1.5")).ok();
+    assert_eq!(sandbox.rows("new.db", "SELECT DISTINCT tenant, weight FROM analyses"), [["'007'", "1.5"]]);
+}
+
+#[test]
+fn a_dry_run_says_what_the_run_then_does() {
+    let sandbox = exported();
+    sandbox.sql(
+        "app.db",
+        "UPDATE chunks SET embedding = zeroblob(32);
+         UPDATE chunks SET content = 'changed' WHERE chunk_index = 1;
+         DELETE FROM chunks WHERE chunk_index = 2;
+         UPDATE analyses SET title = 'changed' WHERE id LIKE '%2';
+         INSERT INTO analyses VALUES ('zz', 'u', 't', 'completed', '2025-11-15 08:20:00.000000', NULL, NULL);",
+    );
+    for options in [
+        "--replace --no-embed",
+        "--on-conflict update --no-embed",
+        "--on-conflict skip --no-embed",
+        "--replace --embed toy-embed",
+    ] {
+        let import = format!("golden-import --json --no-undo --db try.db {options} backup.json");
+        for journal_mode in ["DELETE", "WAL"] {
+            sandbox.sh("rm -f try.db* && cp app.db try.db").ok();
+            let open = sandbox.open("try.db");
+            open.pragma_update(None, "journal_mode", journal_mode).expect("a mode");
+            // What stands in the log alone stays there.
+            open.execute_batch("UPDATE analyses SET token_count = 8 WHERE id LIKE '%3'").expect("a change");
+            let state = || {
+                let metadata = fs::metadata(sandbox.path("try.db")).expect("a file");
+                (sandbox.read("try.db"), metadata.mtime_nsec(), metadata.mtime(), sandbox.files())
+            };
+            let before = state();
+            let mut told = sandbox.sh(&format!("{import} --dry-run")).ok().json();
+            assert_eq!(state(), before, "{options}, {journal_mode}");
+            let done = sandbox.sh(&import).ok().json();
+            told["dry_run"] = json!(false);
+            for made in ["model", "texts_embedded"] {
+                told[made] = done[made].clone();
+            }
+            assert_eq!(told, done, "{options}, {journal_mode}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_leaves_what_was_embedded() {
+    let sandbox = exported();
+    let import = "golden-import --db new.db";
+    sandbox.sh(&format!("{import} --embed 'toy-embed --log log dies 3' backup.json")).exits(3).says("--resume");
+    assert_eq!(embedded(&sandbox), 4);
+    sandbox.sh(&format!("{import} --no-embed --dry-run backup.json")).ok();
+    sandbox.sh(&format!("{import} --embed toy-embed --resume --dry-run backup.json")).ok();
+    sandbox.sh(&format!("{import} --embed 'toy-embed --log log' --resume backup.json")).ok();
+    assert_eq!(embedded(&sandbox), 1, "three were there");
+}
+
+#[test]
+fn what_must_be_refused_is_refused_before_anything_is_embedded() {
+    let sandbox = exported();
+    sandbox.sql("app.db", "UPDATE analyses SET title = 'mine' WHERE id LIKE '%1'");
+    let embed = "--embed 'toy-embed --log log'";
+    is_refused(&sandbox, &format!("golden-import --db app.db {embed} backup.json"), "--on-conflict");
+
+    fs::remove_file(sandbox.path("app.db")).expect("a file");
+    sandbox.sql("app.db", &small_schema().replace("embedding BLOB", "embedding BLOB NOT NULL"));
+    edited(&sandbox, |document| document["analyses"][0]["chunks"][1]["content"] = json!(" \n"));
+    let blank = "c0000000-0000-4000-8000-000000000012";
+    is_refused(&sandbox, &format!("golden-import --db app.db {embed} edited.json"), blank);
+
+    let vectors = "[vectors]\ntable = \"vectors\"\nchunk = \"chunk\"\ncolumn = \"data\"\n";
+    sandbox.write("golden.toml", vectors);
+    sandbox.sql(
+        "app.db",
+        "CREATE TABLE vectors (id INTEGER PRIMARY KEY, chunk TEXT NOT NULL, data BLOB NOT NULL, source TEXT NOT NULL)",
+    );
+    is_refused(&sandbox, &format!("golden-import --db app.db {embed} backup.json"), "source");
+    assert_eq!(embedded(&sandbox), 0);
+}
+
+#[test]
+fn a_table_of_vectors_needs_no_vector_for_every_chunk() {
+    let sandbox = exported();
+    sandbox.write("golden.toml", "[vectors]\ntable = \"vectors\"\nchunk = \"chunk\"\ncolumn = \"data\"\n");
+    let table = "CREATE TABLE vectors (id INTEGER PRIMARY KEY, chunk TEXT NOT NULL UNIQUE, data BLOB NOT NULL, source TEXT NOT NULL DEFAULT '')";
+    sandbox.sql("new.db", table);
+    sandbox.sh("golden-import --db new.db --no-embed backup.json").ok().says("without a vector now: 4 chunks");
+    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
+    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1");
+    sandbox.sh("golden-import --db new.db --replace --no-embed backup.json").ok().says("without a vector now: 1 chunk");
+    for table in ["vectors", "golden_vectors"] {
+        assert_eq!(sandbox.value("new.db", &format!("SELECT count(*) FROM {table}")), "3");
+    }
+}
+
+#[test]
+fn resuming_embeds_nothing_twice_and_holds_to_the_model() {
+    let sandbox = exported();
+    let import = "golden-import --db new.db --embed 'toy-embed --log log";
+    sandbox.sh(&format!("{import} dies 2' backup.json")).exits(3);
+    embedded(&sandbox);
+    // Another model is noticed with the first answer.
+    sandbox.sh(&format!("{import} other-model 0' --resume backup.json")).exits(1).one_error().says("without --resume");
+    embedded(&sandbox);
+    sandbox.sh(&format!("{import}' --resume backup.json")).ok().says("toy@000000000001: 2");
+    assert_eq!(embedded(&sandbox), 2);
+    assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM chunks WHERE length(embedding) = 32"), "4");
+
+    // One text has changed: it also tells whether the model is still the same.
+    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 2");
+    sandbox.sh(&format!("{import}' --replace backup.json")).ok().says("toy@000000000001: 1");
+    assert_eq!(embedded(&sandbox), 1);
+
+    sandbox.write("new.db.golden-staging", "no database at all");
+    sandbox.sh(&format!("{import}' --resume backup.json")).exits(1).one_error().says("without --resume");
+    sandbox.sh(&format!("{import}' backup.json")).ok();
+}
+
+#[test]
+fn the_report_stays_one_document() {
+    let sandbox = exported();
+    let import = format!("{REPLACE} --json");
+    let report = sandbox.sh(&format!("{import} --after 'echo restarted'")).ok().says("restarted").json();
+    assert_eq!(report["unchanged"], 3);
+    let error =
+        sandbox.sh(&format!("{import} --after 'echo trying; false'")).exits(3).says("the import is done").json();
+    assert_eq!(error["exit_code"], 3);
+    sandbox.sql("app.db", "ALTER TABLE analyses DROP COLUMN status");
+    let import = import.replace("backup.json", "backup.json --drop-column analyses.status");
+    let report = sandbox.sh(&import).ok().json();
+    assert!(report["warnings"].to_string().contains("no column `status`"), "{report}");
+}
+
+#[test]
+fn a_lock_is_waited_for_as_long_as_was_asked() {
+    let sandbox = exported();
+    let writer = sandbox.open("app.db");
+    writer.execute_batch("BEGIN EXCLUSIVE").expect("the lock");
+    let start = Instant::now();
+    sandbox.sh(&format!("{REPLACE} --lock-timeout 1")).exits(4).one_error();
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    writer.execute_batch("ROLLBACK").expect("its end");
+    assert_eq!(sandbox.files(), ["app.db", "backup.json", "new.db"]);
+}
+
+#[test]
+fn a_reader_that_does_not_let_go() {
+    let sandbox = exported();
+    sandbox.sql("app.db", "UPDATE analyses SET title = 'old'");
+    let before = sandbox.contents("app.db");
+    let reader = sandbox.open("app.db");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM analyses").expect("a read");
+    sandbox.sh(&format!("{REPLACE} --lock-timeout 1")).exits(4).one_error();
+    reader.execute_batch("COMMIT").expect("its end");
+    assert_eq!(sandbox.contents("app.db"), before);
+    assert_eq!(sandbox.files(), ["app.db", "backup.json", "new.db"], "nor an undo document of what was not done");
+}
+
+#[test]
+fn a_database_in_another_encoding() {
+    let sandbox = exported();
+    sandbox.sql("utf16.db", &format!("PRAGMA encoding = 'UTF-16le'; {}", small_schema()));
+    sandbox.sh("golden-import --db utf16.db --embed toy-embed backup.json").ok();
+    sandbox.sh("golden-verify --db utf16.db backup.json").ok();
+    sandbox.sh("golden-import --db utf16.db --replace --no-embed backup.json").ok().says("3 unchanged");
+}

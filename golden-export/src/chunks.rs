@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 
 use golden::Result;
-use golden::cli::{Existing, Output, Progress, Reporter};
+use golden::cli::{Compress, Existing, Output, Progress, Reporter};
 use golden::store::sqlite::{ChunkFilter, Dataset, statuses};
 use golden::store::{Location, Mapping, Schema};
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     refuse_empty(&dataset, &selection, &found)?;
 
     let existing = if cli.force { Existing::Replace } else { Existing::ReplaceOurs };
-    let mut output = Output::create(&cli.output, cli.gzip, existing)?;
+    let mut output = Output::create(&cli.output, Compress::flag(cli.gzip), existing)?;
     let filter = if cli.missing { ChunkFilter::WithoutVector } else { ChunkFilter::All };
     let progress = Progress::start(reporter, "exporting", "chunks", None);
     let mut chunks = 0;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
-use golden::cli::{Existing, Output, Progress, Reporter};
+use golden::cli::{Compress, Existing, Output, Progress, Reporter};
 use golden::document::{Created, Fields, Layout, VERSION};
 use golden::store::sqlite::{Counts, Dataset, DocumentOptions, Selection, statuses};
 use golden::store::{Location, Mapping, Schema};
@@ -37,7 +37,7 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     ]);
     let layout = if cli.compact { Layout::Compact } else { Layout::Pretty };
     let options = DocumentOptions { layout, max_record: cli.max_record };
-    let output = Output::create(&cli.output, cli.gzip, existing)?;
+    let output = Output::create(&cli.output, Compress::flag(cli.gzip), existing)?;
     let progress = Progress::start(reporter, "exporting", "analyses", Some(counts.analyses));
     let (output, seals) = dataset.write_document(output, options, top_level, |units| progress.advance(units))?;
     drop(progress);
@@ -115,7 +115,7 @@ fn metadata(counts: Counts, selection: &Selection, schema: &Schema) -> Value {
 }
 
 fn write_metadata(path: &Path, metadata: &Value, existing: Existing) -> Result<()> {
-    let mut output = Output::create(path, false, existing)?;
+    let mut output = Output::create(path, Compress::ByName, existing)?;
     writeln!(output, "{metadata:#}")?;
     output.finish()
 }

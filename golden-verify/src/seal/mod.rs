@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use golden::cli::{Existing, Output, Progress, Reporter, open_input};
+use golden::cli::{Compress, Existing, Output, Progress, Reporter, open_input};
 use golden::document::verify::{Counts, Verification};
 use golden::document::{Created, Fields, Layout, Writer, time};
 use golden::{Context, Result};
@@ -36,7 +36,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
 
     let layout = if cli.compact { Layout::Compact } else { Layout::Pretty };
     let existing = if cli.force { Existing::Replace } else { Existing::ReplaceOurs };
-    let output = Output::create(&cli.output, cli.gzip, existing)?;
+    let output = Output::create(&cli.output, Compress::flag(cli.gzip), existing)?;
     let counts = staged.verification.counts;
     let (output, seals) = staged.write(Writer::new(output, layout, top_level)?, layout)?;
     output.finish()?;

@@ -12,6 +12,6 @@ pub use database::DatabaseArgs;
 pub use generate::{Generate, generate};
 pub use input::{Input, decompressed, open_input, open_raw};
 pub use lock::Lock;
-pub use output::{Existing, Output};
+pub use output::{Compress, Existing, Output};
 pub use progress::Progress;
 pub use report::{ReportArgs, Reporter, Stream, finish};

@@ -4,6 +4,8 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use tempfile::NamedTempFile;
@@ -36,22 +38,30 @@ enum Encoder {
     Gzip(GzEncoder<BufWriter<Box<dyn Write + Send>>>),
 }
 
-/// Whether the output is compressed.
+/// When an output is compressed with gzip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compress {
-    No,
+pub enum Compress {
+    /// Where the file's name ends in `.gz`.
+    ByName,
+    /// Always.
     Gzip,
 }
 
+impl Compress {
+    /// What a `--gzip` flag asks for.
+    pub fn flag(gzip: bool) -> Self {
+        if gzip { Self::Gzip } else { Self::ByName }
+    }
+}
+
 impl Output {
-    /// Starts writing to `path`, or to standard output for `-`. Compresses when `gzip` is asked for or
-    /// the name ends in `.gz`. A file that exists is replaced only as `existing` allows.
-    pub fn create(path: &Path, gzip: bool, existing: Existing) -> Result<Self> {
-        let is_stdout = path == Path::new("-");
+    /// Starts writing to `path`, or to standard output for `-`. A file that exists is replaced only as
+    /// `existing` allows.
+    pub fn create(path: &Path, compress: Compress, existing: Existing) -> Result<Self> {
         let named_gz = path.extension().is_some_and(|extension| extension == "gz");
-        let compress = if gzip || (named_gz && !is_stdout) { Compress::Gzip } else { Compress::No };
-        if is_stdout {
-            return Ok(Self { encoder: Encoder::new(Box::new(io::stdout()), compress), target: Target::Stdout });
+        let encoding = if named_gz { Compress::Gzip } else { compress };
+        if path == Path::new("-") {
+            return Ok(Self { encoder: Encoder::new(Box::new(io::stdout()), encoding), target: Target::Stdout });
         }
         // A link is followed, so that the file it points at is what changes.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -81,8 +91,9 @@ impl Output {
             .permissions(mode)
             .tempfile_in(folder)
             .context(|| format!("cannot write in {}", folder.display()))?;
-        let file = temporary.reopen().context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { encoder: Encoder::new(Box::new(file), compress), target: Target::File { path, temporary } })
+        let file =
+            temporary.reopen().and_then(EarlySync::new).context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { encoder: Encoder::new(Box::new(file), encoding), target: Target::File { path, temporary } })
     }
 
     /// Completes the output: everything is written and on disk before the file takes its name.
@@ -122,13 +133,51 @@ impl Write for Output {
 }
 
 impl Encoder {
-    fn new(raw: Box<dyn Write + Send>, compress: Compress) -> Self {
+    fn new(raw: Box<dyn Write + Send>, encoding: Compress) -> Self {
         let buffered = BufWriter::with_capacity(256 * 1024, raw);
-        match compress {
-            Compress::No => Self::Plain(buffered),
+        match encoding {
+            Compress::ByName => Self::Plain(buffered),
             // No name and no time in the header: the same document gives the same bytes.
             Compress::Gzip => Self::Gzip(GzBuilder::new().mtime(0).write(buffered, Compression::default())),
         }
+    }
+}
+
+/// Written bytes between requests to put them on disk.
+const SYNC_EVERY: usize = 16 * 1024 * 1024;
+
+/// A file whose bytes are put on disk while more are being made, so that little is left to wait for at the
+/// end. Failures are not looked at here: the sync that counts is that of [`Output::finish`], which opened
+/// the file by itself and is told of them too.
+struct EarlySync {
+    file: File,
+    unsynced: usize,
+    requests: SyncSender<()>,
+}
+
+impl EarlySync {
+    fn new(file: File) -> io::Result<Self> {
+        let (requests, asked) = sync_channel(1);
+        let same = file.try_clone()?;
+        thread::spawn(move || asked.into_iter().for_each(|()| drop(same.sync_data())));
+        Ok(Self { file, unsynced: 0, requests })
+    }
+}
+
+impl Write for EarlySync {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        if self.unsynced >= SYNC_EVERY {
+            self.unsynced = 0;
+            // Full means that a sync is waiting, which will take these bytes along.
+            let _ = self.requests.try_send(());
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

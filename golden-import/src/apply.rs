@@ -41,7 +41,7 @@ pub struct Applied {
 
 /// Pages kept in memory, in KiB: indexes over random ids are written all over, and want room. The staging
 /// file is only read; without syncing it takes no part in the commit.
-const PRAGMAS: &str = "PRAGMA main.cache_size = -16384; PRAGMA staging.cache_size = -2048;
+const PRAGMAS: &str = "PRAGMA main.cache_size = -12288; PRAGMA staging.cache_size = -2048;
     PRAGMA temp.cache_size = -4096; PRAGMA staging.synchronous = OFF";
 
 /// Applies what is staged. Either all of it is in the target afterwards, or nothing.

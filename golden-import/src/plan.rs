@@ -141,11 +141,11 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
     let comparable = job.comparable();
     let selection = Selection::Ids("temp.golden_candidates".into(), "id".into());
     let (mut same, mut differing) = (Vec::new(), Vec::new());
-    Dataset::select(target, &comparable, &selection)?.digests(|analysis| {
+    Dataset::select(target, &comparable, &selection)?.analysis_digests(|id, stored| {
         let found: Option<(i64, [u8; 32])> =
-            staged.query_row([&analysis.id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            staged.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         if let Some((seq, digest)) = found {
-            let list = if analysis.digest == Digest::from_bytes(digest) { &mut same } else { &mut differing };
+            let list = if stored == Digest::from_bytes(digest) { &mut same } else { &mut differing };
             list.push(seq);
         }
         Ok(())

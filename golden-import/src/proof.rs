@@ -24,11 +24,11 @@ pub fn read_back(target: &mut Connection, job: &Job<'_>) -> Result<()> {
     let mut found = 0;
     let mut different: Vec<String> = Vec::new();
     let selection = Selection::Ids("temp.golden_written".into(), "id".into());
-    Dataset::select(target, &comparable, &selection)?.digests(|analysis| {
+    Dataset::select(target, &comparable, &selection)?.analysis_digests(|id, written| {
         found += 1;
-        let digest: Option<[u8; 32]> = staged.query_row([&analysis.id], |row| row.get(0)).optional()?;
-        if digest.map(Digest::from_bytes) != Some(analysis.digest) {
-            different.push(analysis.id);
+        let digest: Option<[u8; 32]> = staged.query_row([&id], |row| row.get(0)).optional()?;
+        if digest.map(Digest::from_bytes) != Some(written) {
+            different.push(id);
         }
         Ok(())
     })?;

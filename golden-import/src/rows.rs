@@ -1,6 +1,7 @@
 //! Which rows of the staging file and of the target an import is about, as SQL and temporary tables.
 
 use golden::document::RecordKind;
+use golden::store::Table;
 use golden::store::sqlite::quote;
 use golden::{Error, Result};
 use rusqlite::Connection;
@@ -16,6 +17,7 @@ pub fn identify(target: &Connection, job: &Job<'_>) -> Result<()> {
         let table = &covered.table;
         let (kind, name, id) = (table.kind.plural(), quote(&table.name), quote(&table.id()?.name));
         let parent = quote(table.parent.as_deref().unwrap_or_default());
+        let last = last_given_id(target, table)?;
         target.execute_batch(&format!(
             "CREATE TEMP TABLE golden_given_{kind}(seq INTEGER PRIMARY KEY, id);
              INSERT INTO temp.golden_given_{kind}
@@ -24,12 +26,24 @@ pub fn identify(target: &Connection, job: &Job<'_>) -> Result<()> {
                               row_number() OVER (PARTITION BY {parent} ORDER BY {id}) - 1 AS position
                        FROM main.{name}) t ON t.parent = {analysis} AND t.position = s.position;
              INSERT INTO temp.golden_given_{kind}
-                 SELECT seq, (SELECT coalesce(max({id}), 0) FROM main.{name}) + row_number() OVER (ORDER BY seq)
+                 SELECT seq, {last} + row_number() OVER (ORDER BY seq)
                  FROM staging.{kind} WHERE seq NOT IN (SELECT seq FROM temp.golden_given_{kind});",
             analysis = job.staged_analysis_id("a")?,
         ))?;
     }
     Ok(())
+}
+
+/// The largest id there is or, where the table is AUTOINCREMENT, ever was.
+fn last_given_id(target: &Connection, table: &Table) -> Result<i64> {
+    let sql = format!("SELECT coalesce(max({}), 0) FROM main.{}", quote(&table.id()?.name), quote(&table.name));
+    let largest: i64 = target.query_row(&sql, [], |row| row.get(0))?;
+    let has_sequences = "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence')";
+    if !target.query_row(has_sequences, [], |row| row.get(0))? {
+        return Ok(largest);
+    }
+    let sql = "SELECT coalesce(max(seq), 0) FROM main.sqlite_sequence WHERE name = ? COLLATE NOCASE";
+    Ok(largest.max(target.query_row(sql, [&table.name], |row| row.get(0))?))
 }
 
 /// The SQL for the staged id of a record aliased `s`.

@@ -180,9 +180,9 @@ impl Staging {
         Ok(())
     }
 
-    /// Ends staging: everything is in the file.
+    /// Ends staging: everything is in the file, and what memory it took is free.
     pub fn finish(&self) -> Result<()> {
-        self.connection.execute_batch("COMMIT")?;
+        self.connection.execute_batch("COMMIT; PRAGMA shrink_memory")?;
         Ok(())
     }
 

@@ -227,7 +227,9 @@ fn init_adds_the_tables_that_are_missing_and_no_more() {
     assert_eq!(sandbox.read("part.db"), before);
     sandbox.sh("golden-import --db part.db --init --no-embed backup.json").ok();
     assert_eq!(sandbox.rows("part.db", "SELECT DISTINCT length(created_at) FROM analyses"), [["19"], ["26"]]);
-    sandbox.sh("jq -S . backup.json | golden-import --db sorted.db --init --no-embed").ok();
+    // Keys in alphabetical order, as serde_json and `jq -S` write them: the metadata comes last.
+    sandbox.write("sorted.json", sandbox.json("backup.json").to_string());
+    sandbox.sh("cat sorted.json | golden-import --db sorted.db --init --no-embed").ok();
     sandbox.sh("golden-verify --db sorted.db backup.json").ok();
     for name in ["part.db", "sorted.db"] {
         sandbox.sh(&format!("golden-import --db {name} --init --no-embed backup.json")).ok().says("3 unchanged");
@@ -442,4 +444,89 @@ fn a_database_in_another_encoding() {
     sandbox.sh("golden-import --db utf16.db --embed toy-embed backup.json").ok();
     sandbox.sh("golden-verify --db utf16.db backup.json").ok();
     sandbox.sh("golden-import --db utf16.db --replace --no-embed backup.json").ok().says("3 unchanged");
+}
+
+#[test]
+fn ids_that_the_database_has_given_before_are_not_given_again() {
+    let sandbox = Sandbox::new();
+    sandbox.sql(
+        "app.db",
+        "CREATE TABLE analyses (id INTEGER PRIMARY KEY, url TEXT, content_type TEXT, status TEXT, created_at TEXT);
+         CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, analysis_id INTEGER REFERENCES analyses (id),
+             content TEXT, chunk_index INTEGER);
+         INSERT INTO analyses VALUES (1, 'u', 't', 'pending', '2025-01-01T00:00:00Z');
+         INSERT INTO chunks VALUES (50, 1, 'gone', 0); DELETE FROM chunks;",
+    );
+    let document = json!({
+        "version": "1.0", "created_at": "2025-01-01T00:00:00Z",
+        "metadata": {"total_analyses": 1, "total_chunks": 2, "total_artifacts": 0},
+        "analyses": [{"id": 5, "url": "u", "content_type": "t", "status": "completed",
+            "created_at": "2025-01-01T00:00:00Z", "chunks": [{"content": "one"}, {"content": "two"}]}],
+    });
+    sandbox.write("backup.json", document.to_string());
+    sandbox.sh("golden-import --db app.db --no-embed backup.json").ok();
+    assert_eq!(sandbox.rows("app.db", "SELECT id FROM chunks"), [["51"], ["52"]]);
+}
+
+#[test]
+fn an_id_that_is_null_is_derived() {
+    let sandbox = exported();
+    edited(&sandbox, |document| {
+        let chunks = document["analyses"][0]["chunks"].as_array_mut().expect("an array");
+        chunks[0]["id"] = Value::Null;
+        chunks[1].as_object_mut().expect("an object").remove("id");
+    });
+    // Ids derive from the analysis's, which must come first.
+    let text = sandbox.json("edited.json").to_string();
+    let id = r#""id":"a0000000-0000-4000-8000-000000000001","#;
+    let text = text.replacen(id, "", 1).replacen(r#""analyses":[{"#, &format!(r#""analyses":[{{{id}"#), 1);
+    sandbox.write("edited.json", text);
+    sandbox.sh("golden-import --db new.db --no-embed edited.json").ok();
+    assert_eq!(sandbox.rows("new.db", "SELECT DISTINCT length(id) FROM chunks"), [["32"]]);
+    sandbox.sh("golden-import --db new.db --no-embed edited.json").ok().says("3 unchanged");
+}
+
+#[test]
+fn foreign_keys_that_sqlite_itself_cannot_check() {
+    let sandbox = exported();
+    sandbox.sql(
+        "app.db",
+        "PRAGMA foreign_keys = OFF;
+         CREATE TABLE odd (place INTEGER REFERENCES chunks (chunk_index), gone INTEGER REFERENCES nowhere (id));
+         INSERT INTO odd VALUES (0, 1); UPDATE analyses SET title = 'changed'",
+    );
+    sandbox.sh(REPLACE).ok();
+    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM odd"), "1");
+}
+
+#[test]
+fn a_search_index_follows_rows_that_exchange_their_places() {
+    let sandbox = Sandbox::small();
+    sandbox.sql(
+        "app.db",
+        "CREATE VIRTUAL TABLE search USING fts5 (content, content = 'chunks');
+         CREATE TRIGGER added AFTER INSERT ON chunks BEGIN
+             INSERT INTO search (rowid, content) VALUES (new.rowid, new.content);
+         END;
+         CREATE TRIGGER removed AFTER DELETE ON chunks BEGIN
+             INSERT INTO search (search, rowid, content) VALUES ('delete', old.rowid, old.content);
+         END;
+         CREATE TRIGGER changed AFTER UPDATE ON chunks BEGIN
+             INSERT INTO search (search, rowid, content) VALUES ('delete', old.rowid, old.content);
+             INSERT INTO search (rowid, content) VALUES (new.rowid, new.content);
+         END;
+         CREATE UNIQUE INDEX one_place ON chunks (analysis_id, chunk_index);
+         INSERT INTO search (search) VALUES ('rebuild');",
+    );
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    sandbox.sql(
+        "app.db",
+        "UPDATE chunks SET chunk_index = chunk_index + 100; UPDATE chunks SET chunk_index = 102 - chunk_index;
+         UPDATE chunks SET content = 'changed' WHERE chunk_index = 1",
+    );
+    sandbox.sh(REPLACE).ok();
+    sandbox.sql("app.db", "INSERT INTO search (search, rank) VALUES ('integrity-check', 1)");
+    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM search WHERE search MATCH 'changed'"), "0");
+    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM search WHERE search MATCH 'concurrent'"), "1");
+    assert_eq!(sandbox.rows("app.db", "SELECT * FROM chunks ORDER BY id").len(), 6);
 }

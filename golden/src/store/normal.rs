@@ -94,7 +94,7 @@ impl<'s> Normaliser<'s> {
         let (_, name) = place.child.clone().unwrap_or((RecordKind::Chunk, place.analysis.clone()));
         let mut is_as_written = true;
         let lacks_index = !fields.contains_key("chunk_index");
-        if !fields.contains_key("id") && !table.assigns_ids {
+        if lacks_id(&fields) && !table.assigns_ids {
             let Some(analysis) = &place.analysis.id else {
                 return Err(Error::data("it has no `id`, and its analysis's `id` comes after it").guidance(
                     "put the analysis's `id` before its `chunks`, or let golden-verify --seal write normal form",
@@ -162,7 +162,7 @@ impl<'s> Normaliser<'s> {
             let Value::Object(mut fields) = record else {
                 return Err(Error::data(format!("{} {position} is no object", table.kind)));
             };
-            if !fields.contains_key("id") && !table.assigns_ids {
+            if lacks_id(&fields) && !table.assigns_ids {
                 fields.insert("id".into(), Value::from(derived_id(analysis_id, table.kind, position)));
             }
             let (row, respelt) =
@@ -240,6 +240,11 @@ fn order_key(table: &Table, columns: &[Stored]) -> Vec<u8> {
         order::push_key(table.columns[index].decode(columns[index].clone()).as_ref(), &mut key);
     }
     key
+}
+
+/// Whether a record came without an id, which null says as well.
+fn lacks_id(fields: &Fields) -> bool {
+    fields.get("id").is_none_or(Value::is_null)
 }
 
 /// A row's fields as the database gives them back.

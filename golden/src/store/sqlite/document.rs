@@ -111,6 +111,29 @@ impl Dataset<'_> {
         close(open)
     }
 
+    /// Hands out the id and the digest of every analysis. However many chunks it has, they take little room.
+    pub fn analysis_digests(&mut self, mut each: impl FnMut(String, Digest) -> Result<()>) -> Result<()> {
+        let mut open: Option<(String, AnalysisForm)> = None;
+        let mut chunks: Vec<Digest> = Vec::new();
+        self.map_records(
+            |record| Ok(digest(record)),
+            |digested| match digested {
+                Digested::Analysis { id, form, .. } => {
+                    if let Some((id, form)) = open.replace((id, form)) {
+                        each(id, form.digest(&chunks))?;
+                    }
+                    chunks.clear();
+                    Ok(())
+                }
+                Digested::Chunk(_, digest) => {
+                    chunks.push(digest);
+                    Ok(())
+                }
+            },
+        )?;
+        open.map_or(Ok(()), |(id, form)| each(id, form.digest(&chunks)))
+    }
+
     /// Reads the rows on one thread, maps the records on all cores, and consumes the results in order.
     fn map_records<O: Send>(
         &mut self,

@@ -27,5 +27,5 @@ fi
 if (($#)); then
   cargo test "$@"
 else
-  cargo test --workspace
+  cargo test --workspace --no-fail-fast
 fi

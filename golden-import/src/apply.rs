@@ -39,9 +39,9 @@ pub struct Applied {
     pub undo: Option<PathBuf>,
 }
 
-/// Pages kept in memory, in KiB: indexes over random ids are written all over, and want room. The staging
-/// file is only read; without syncing it takes no part in the commit.
-const PRAGMAS: &str = "PRAGMA main.cache_size = -12288; PRAGMA staging.cache_size = -2048;
+/// Pages kept in memory, in KiB (SQLite's sorters take as much again). The staging file is only read;
+/// without syncing it takes no part in the commit.
+const PRAGMAS: &str = "PRAGMA main.cache_size = -8192; PRAGMA staging.cache_size = -2048;
     PRAGMA temp.cache_size = -4096; PRAGMA staging.synchronous = OFF";
 
 /// Applies what is staged. Either all of it is in the target afterwards, or nothing.

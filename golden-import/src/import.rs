@@ -85,7 +85,7 @@ impl Import<'_> {
         let tables = covered(&target.schema, &staged.seen, &document.metadata, self.requests)?;
         let unidentified = staged.seen.unidentified()?;
         staged.seen.refuse_nulls(&tables)?;
-        staging.index(&target.schema, &target.inhabited)?;
+        staging.index()?;
         let content = staging.content_digest()?;
         let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
         report.warnings = staged.warnings(content);

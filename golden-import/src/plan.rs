@@ -231,7 +231,7 @@ fn remove(target: &Connection, job: &Job<'_>) -> Result<u64> {
     let id = quote(&table.id()?.name);
     let sql = format!(
         "INSERT INTO temp.golden_removed SELECT t.{id} FROM main.{} t
-         WHERE {condition} AND NOT EXISTS (SELECT 1 FROM staging.analyses s WHERE {} = t.{id})",
+         WHERE {condition} AND t.{id} COLLATE BINARY NOT IN (SELECT {} FROM staging.analyses s)",
         quote(&table.name),
         job.staged_analysis_id("s")?,
     );

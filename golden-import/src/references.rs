@@ -122,9 +122,10 @@ impl Dangling {
     pub fn refuse_more(&self, target: &Connection, job: &Job<'_>) -> Result<()> {
         for name in &self.tables {
             let Some(violations) = violations(target, name, job)? else { continue };
+            // The plus takes the column's affinity off, with which the index could not be used.
             let sql = format!(
                 "SELECT count(*) FROM ({violations}) v WHERE NOT EXISTS (
-                     SELECT 1 FROM temp.golden_dangling d WHERE d.name = ?1 AND d.fk = v.fk AND d.place = v.place)
+                     SELECT 1 FROM temp.golden_dangling d WHERE d.name = ?1 AND d.fk = v.fk AND d.place = +v.place)
                  AND (place IS NOT NULL OR (SELECT count(*) FROM ({violations}) WHERE place IS NULL)
                       > (SELECT count(*) FROM temp.golden_dangling WHERE name = ?1 AND place IS NULL))"
             );

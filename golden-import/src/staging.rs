@@ -4,7 +4,6 @@
 //! target. It is written without syncing: after a power cut it is thrown away, not trusted. A dry run
 //! stages in a folder of its own, so that it neither disturbs an import nor what one left behind.
 
-use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -186,15 +185,9 @@ impl Staging {
         Ok(())
     }
 
-    /// Makes staged records findable: analyses by name, and by stored id those for which the target has
-    /// rows to hold them against.
-    pub fn index(&self, schema: &Schema, inhabited: &BTreeSet<RecordKind>) -> Result<()> {
+    /// Makes staged analyses findable by name.
+    pub fn index(&self) -> Result<()> {
         self.connection.execute_batch("CREATE INDEX analyses_name ON analyses(name)")?;
-        for table in schema.tables().filter(|table| inhabited.contains(&table.kind)) {
-            let id = table.columns.iter().position(|column| column.field == "id").map(column_name);
-            let (kind, Some(id)) = (table.kind.plural(), id) else { continue };
-            self.connection.execute_batch(&format!("CREATE INDEX {kind}_id ON {kind}({id})"))?;
-        }
         Ok(())
     }
 

@@ -56,30 +56,39 @@ fn has_ledger(target: &Connection) -> Result<bool> {
     Ok(target.query_row(sql, [], |_| Ok(())).optional()?.is_some())
 }
 
-/// Removes the vectors of chunks that go, and those in a table of their own of chunks whose text will
-/// change. (A vector in the chunk's own row is seen to when the row is updated.)
+/// Removes the vectors of chunks that go and, where they have a table of their own, those of chunks whose
+/// text will change and those that chunks of the same id left behind. (A vector in the chunk's own row is
+/// seen to when the row is updated.)
 pub fn remove(target: &Connection, job: &Job<'_>) -> Result<()> {
     let mut stale = format!("SELECT id FROM {}", removed_rows(RecordKind::Chunk));
-    if let Some((covered, content)) =
-        job.covered(RecordKind::Chunk).and_then(|covered| Some((covered, covered.position("content")?)))
-    {
-        let table = &covered.table;
-        let key = quote(&table.id()?.name);
+    if let Some(covered) = job.covered(RecordKind::Chunk) {
+        let changes = match covered.position("content") {
+            None => "0".to_owned(),
+            Some(content) => format!(
+                "t.{} IS NOT s.{} COLLATE BINARY",
+                quote(&covered.table.columns[content].name),
+                column_name(content)
+            ),
+        };
         stale += &format!(
-            " UNION ALL SELECT t.{key} FROM {rows} CROSS JOIN main.{name} t ON t.{key} = {id} \
-              WHERE t.{text} IS NOT s.{staged} COLLATE BINARY",
-            rows = staged_rows(RecordKind::Chunk),
-            name = quote(&table.name),
+            " UNION ALL SELECT {id} FROM {rows} LEFT JOIN main.{name} t ON t.{key} = {id} \
+              WHERE t.{key} IS NULL OR {changes}",
             id = staged_id(job, covered)?,
-            text = quote(&table.columns[content].name),
-            staged = column_name(content),
+            rows = staged_rows(RecordKind::Chunk),
+            name = quote(&covered.table.name),
+            key = quote(&covered.table.id()?.name),
         );
     }
     if let Some(VectorPlace::Table { name, chunk }) = job.schema.vectors.as_ref().map(|vectors| &vectors.place) {
         target.execute(&format!("DELETE FROM main.{} WHERE {} IN ({stale})", quote(name), quote(chunk)), [])?;
     }
     if has_ledger(target)? {
+        let chunks = &job.schema.chunks;
+        let (name, key) = (quote(&chunks.name), quote(&chunks.id()?.name));
         target.execute(&format!("DELETE FROM {LEDGER} WHERE chunk_id IN ({stale})"), [])?;
+        // The application may have removed chunks too, and knows nothing of this table.
+        let is_there = format!("SELECT 1 FROM main.{name} t WHERE t.{key} = chunk_id");
+        target.execute(&format!("DELETE FROM {LEDGER} WHERE NOT EXISTS ({is_there})"), [])?;
     }
     Ok(())
 }
@@ -165,9 +174,12 @@ pub fn count_missing(target: &Connection, job: &Job<'_>) -> Result<Option<u64>> 
     let (Some(has_vector), Some(covered)) = (job.schema.has_vector_condition()?, job.covered(RecordKind::Chunk)) else {
         return Ok(None);
     };
-    // Where no chunk at all has a vector, there is no need to look the document's up.
+    // Where no chunk at all has a vector and all the document's are there, none need be looked up.
     let chunks = quote(&job.schema.chunks.name);
-    let some = format!("SELECT EXISTS (SELECT 1 FROM main.{chunks} t WHERE {has_vector})");
+    let some = format!(
+        "SELECT EXISTS (SELECT 1 FROM main.{chunks} t WHERE {has_vector})
+             OR EXISTS (SELECT 1 FROM temp.golden_plan WHERE action = 'skip')"
+    );
     if !target.query_row(&some, [], |row| row.get::<_, bool>(0))? {
         return Ok(Some(job.chunks));
     }
@@ -196,7 +208,7 @@ pub fn count_missing_after(target: &Connection, job: &Job<'_>) -> Result<Option<
         "SELECT count(*) FROM staging.chunks s CROSS JOIN temp.golden_plan p ON p.seq = s.parent
          LEFT JOIN main.{chunks} t ON t.{key} = {id}
          WHERE CASE WHEN p.action = 'skip' THEN t.{key} IS NOT NULL AND NOT ({has_vector})
-                    ELSE NOT (({has_vector}) AND {keeps}) AND NOT coalesce({embeds}, 0) END",
+                    ELSE NOT (t.{key} IS NOT NULL AND ({has_vector}) AND {keeps}) AND NOT coalesce({embeds}, 0) END",
         chunks = quote(&job.schema.chunks.name),
         key = quote(&job.schema.chunks.id()?.name),
         id = staged_id(job, covered)?,

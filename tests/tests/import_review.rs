@@ -23,7 +23,7 @@ fn exported() -> Sandbox {
     sandbox
 }
 
-/// Writes `edited.json`: the exported document, changed and sealed again.
+/// Writes `edited.json`: the exported document, changed, and without the digests that no longer fit.
 fn edited(sandbox: &Sandbox, edit: impl FnOnce(&mut Value)) {
     let mut document = sandbox.json("backup.json");
     edit(&mut document);
@@ -35,13 +35,6 @@ fn edited(sandbox: &Sandbox, edit: impl FnOnce(&mut Value)) {
         }
     }
     sandbox.write("edited.json", document.to_string());
-}
-
-/// How many texts the embedder was given since the last call.
-fn embedded(sandbox: &Sandbox) -> usize {
-    let lines = fs::read_to_string(sandbox.path("log")).unwrap_or_default().lines().count();
-    let _ = fs::remove_file(sandbox.path("log"));
-    lines
 }
 
 /// An import that is refused, names the reason, and leaves everything as it was.
@@ -322,79 +315,6 @@ fn a_dry_run_says_what_the_run_then_does() {
             assert_eq!(told, done, "{options}, {journal_mode}");
         }
     }
-}
-
-#[test]
-fn a_dry_run_leaves_what_was_embedded() {
-    let sandbox = exported();
-    let import = "golden-import --db new.db";
-    sandbox.sh(&format!("{import} --embed 'toy-embed --log log dies 3' backup.json")).exits(3).says("--resume");
-    assert_eq!(embedded(&sandbox), 4);
-    sandbox.sh(&format!("{import} --no-embed --dry-run backup.json")).ok();
-    sandbox.sh(&format!("{import} --embed toy-embed --resume --dry-run backup.json")).ok();
-    sandbox.sh(&format!("{import} --embed 'toy-embed --log log' --resume backup.json")).ok();
-    assert_eq!(embedded(&sandbox), 1, "three were there");
-}
-
-#[test]
-fn what_must_be_refused_is_refused_before_anything_is_embedded() {
-    let sandbox = exported();
-    sandbox.sql("app.db", "UPDATE analyses SET title = 'mine' WHERE id LIKE '%1'");
-    let embed = "--embed 'toy-embed --log log'";
-    is_refused(&sandbox, &format!("golden-import --db app.db {embed} backup.json"), "--on-conflict");
-
-    fs::remove_file(sandbox.path("app.db")).expect("a file");
-    sandbox.sql("app.db", &small_schema().replace("embedding BLOB", "embedding BLOB NOT NULL"));
-    edited(&sandbox, |document| document["analyses"][0]["chunks"][1]["content"] = json!(" \n"));
-    let blank = "c0000000-0000-4000-8000-000000000012";
-    is_refused(&sandbox, &format!("golden-import --db app.db {embed} edited.json"), blank);
-
-    let vectors = "[vectors]\ntable = \"vectors\"\nchunk = \"chunk\"\ncolumn = \"data\"\n";
-    sandbox.write("golden.toml", vectors);
-    sandbox.sql(
-        "app.db",
-        "CREATE TABLE vectors (id INTEGER PRIMARY KEY, chunk TEXT NOT NULL, data BLOB NOT NULL, source TEXT NOT NULL)",
-    );
-    is_refused(&sandbox, &format!("golden-import --db app.db {embed} backup.json"), "source");
-    assert_eq!(embedded(&sandbox), 0);
-}
-
-#[test]
-fn a_table_of_vectors_needs_no_vector_for_every_chunk() {
-    let sandbox = exported();
-    sandbox.write("golden.toml", "[vectors]\ntable = \"vectors\"\nchunk = \"chunk\"\ncolumn = \"data\"\n");
-    let table = "CREATE TABLE vectors (id INTEGER PRIMARY KEY, chunk TEXT NOT NULL UNIQUE, data BLOB NOT NULL, source TEXT NOT NULL DEFAULT '')";
-    sandbox.sql("new.db", table);
-    sandbox.sh("golden-import --db new.db --no-embed backup.json").ok().says("without a vector now: 4 chunks");
-    sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
-    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1");
-    sandbox.sh("golden-import --db new.db --replace --no-embed backup.json").ok().says("without a vector now: 1 chunk");
-    for table in ["vectors", "golden_vectors"] {
-        assert_eq!(sandbox.value("new.db", &format!("SELECT count(*) FROM {table}")), "3");
-    }
-}
-
-#[test]
-fn resuming_embeds_nothing_twice_and_holds_to_the_model() {
-    let sandbox = exported();
-    let import = "golden-import --db new.db --embed 'toy-embed --log log";
-    sandbox.sh(&format!("{import} dies 2' backup.json")).exits(3);
-    embedded(&sandbox);
-    // Another model is noticed with the first answer.
-    sandbox.sh(&format!("{import} other-model 0' --resume backup.json")).exits(1).one_error().says("without --resume");
-    embedded(&sandbox);
-    sandbox.sh(&format!("{import}' --resume backup.json")).ok().says("toy@000000000001: 2");
-    assert_eq!(embedded(&sandbox), 2);
-    assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM chunks WHERE length(embedding) = 32"), "4");
-
-    // One text has changed: it also tells whether the model is still the same.
-    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 2");
-    sandbox.sh(&format!("{import}' --replace backup.json")).ok().says("toy@000000000001: 1");
-    assert_eq!(embedded(&sandbox), 1);
-
-    sandbox.write("new.db.golden-staging", "no database at all");
-    sandbox.sh(&format!("{import}' --resume backup.json")).exits(1).one_error().says("without --resume");
-    sandbox.sh(&format!("{import}' backup.json")).ok();
 }
 
 #[test]

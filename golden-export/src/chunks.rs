@@ -5,15 +5,16 @@ use std::io::Write;
 
 use golden::Result;
 use golden::cli::{Compress, Existing, Output, Progress, Reporter};
+use golden::settings::Settings;
 use golden::store::sqlite::{ChunkFilter, Dataset, statuses};
-use golden::store::{Location, Mapping, Schema};
+use golden::store::{Location, Schema};
 use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::export::{refuse_empty, selection};
 
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
-    let mapping = Mapping::load(cli.database.schema.as_deref())?;
+    let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
     let location = Location::find(cli.database.db.as_deref())?;
     let (mut connection, schema) = Schema::open(&location.path, &mapping)?;
     let selection = selection(cli, &mapping, &schema, reporter);

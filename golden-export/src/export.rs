@@ -6,6 +6,7 @@ use std::path::Path;
 
 use golden::cli::{Compress, Existing, Output, Progress, Reporter};
 use golden::document::{Created, Fields, Layout, VERSION};
+use golden::settings::Settings;
 use golden::store::sqlite::{Counts, Dataset, DocumentOptions, Selection, statuses};
 use golden::store::{Location, Mapping, Schema};
 use golden::{Error, Result};
@@ -17,7 +18,7 @@ use crate::cli::Cli;
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     let created_at = Created::new(cli.created_at.as_deref())?;
     let existing = if cli.force { Existing::Replace } else { Existing::ReplaceOurs };
-    let mapping = Mapping::load(cli.database.schema.as_deref())?;
+    let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
     let location = Location::find(cli.database.db.as_deref())?;
     let (mut connection, schema) = Schema::open(&location.path, &mapping)?;
     let selection = selection(cli, &mapping, &schema, reporter);

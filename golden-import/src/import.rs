@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use golden::cli::{Progress, Reporter};
 use golden::document::{Fields, RecordKind};
+use golden::settings::Settings;
 use golden::store::sqlite::Selection;
 use golden::store::{Location, Mapping, Source};
 use golden::{Context, Error, Result};
@@ -25,7 +26,7 @@ use crate::vectors::Vectors;
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     let location = Location::find(cli.database.db.as_deref())?;
     check_options(cli, &location)?;
-    let mapping = Mapping::load(cli.database.schema.as_deref())?;
+    let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
     let requests = Requests::new(&cli.drop_column, &cli.set)?;
     let document = Document::open(cli)?;
     let target = Target::learn(cli, &location.path, &mapping, &document, &requests)?;

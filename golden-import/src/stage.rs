@@ -167,6 +167,6 @@ fn refuse_unverified(verification: &Verification, name: &str) -> Result<()> {
     let shown: Vec<String> = errors.take(5).map(ToString::to_string).collect();
     Err(Error::new(Kind::Data, format!("{name} does not verify: {}", shown.join("; "))).guidance(format!(
         "{} errors in all; golden-verify lists them, and nothing was changed",
-        verification.count(Severity::Error)
+        verification.issues.count(Severity::Error)
     )))
 }

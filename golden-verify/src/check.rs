@@ -6,29 +6,46 @@ use std::process::ExitCode;
 
 use golden::Result;
 use golden::cli::{Progress, Reporter, open_input};
-use golden::document::verify::{self, Verification};
+use golden::settings::Settings;
+use golden::store::Mapping;
 
 use crate::cli::Cli;
 use crate::compare::compare;
 use crate::report::{Outcome, Report};
+use crate::review::{Criteria, Review};
 
 pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode> {
-    let outcomes = files.iter().map(|file| check(cli, file, reporter));
-    Report::new(outcomes.collect()).print(reporter)
+    let settings = Settings::load(cli.schema.as_deref())?;
+    let check = Check { cli, criteria: cli.criteria(&settings), mapping: &settings.mapping, reporter };
+    Report::new(files.iter().map(|file| check.document(file)).collect()).print(reporter)
 }
 
-fn check(cli: &Cli, file: &Path, reporter: &Reporter) -> Outcome {
-    match open_input(file) {
-        Ok(input) => match &cli.db {
-            None => Outcome::of(input.name, verify(cli, input.reader, reporter)),
-            Some(database) => Outcome::of_comparison(input.name, compare(cli, database, input.reader, reporter)),
-        },
-        Err(error) => Outcome::of(file.display().to_string(), Err(error)),
+/// What every document is held against.
+struct Check<'r> {
+    cli: &'r Cli,
+    criteria: Criteria,
+    mapping: &'r Mapping,
+    reporter: &'r Reporter,
+}
+
+impl Check<'_> {
+    fn document(&self, file: &Path) -> Outcome {
+        let input = match open_input(file) {
+            Ok(input) => input,
+            Err(error) => return Outcome::of(file.display().to_string(), Err(error)),
+        };
+        match &self.cli.db {
+            None => Outcome::of(input.name, review(&self.criteria, input.reader, self.reporter)),
+            Some(database) => {
+                let result = compare(&self.criteria, database, self.mapping, input.reader, self.reporter);
+                Outcome::of_comparison(input.name, result)
+            }
+        }
     }
 }
 
-/// Reads and verifies a document.
-pub fn verify(cli: &Cli, input: impl Read + Send, reporter: &Reporter) -> Result<Verification> {
+/// Reads and reviews a document.
+pub fn review(criteria: &Criteria, input: impl Read + Send, reporter: &Reporter) -> Result<Review> {
     let progress = Progress::start(reporter, "verifying", "analyses", None);
-    verify::verify(input, cli.limits(), cli.checksums(), |units| progress.advance(units))
+    criteria.review(input, |units| progress.advance(units))
 }

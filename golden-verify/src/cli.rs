@@ -6,6 +6,9 @@ use clap::Parser;
 use golden::cli::{Generate, ReportArgs};
 use golden::document::Limits;
 use golden::document::verify::Checksums;
+use golden::settings::Settings;
+
+use crate::review::Criteria;
 
 /// Prove that a golden document is whole and unaltered
 ///
@@ -23,8 +26,8 @@ pub struct Cli {
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["tee", "seal"])]
     pub db: Option<String>,
 
-    /// With --db: mapping of tables and columns [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
-    #[arg(long, value_name = "FILE", requires = "db")]
+    /// Rules, and the mapping for --db [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE", conflicts_with = "seal")]
     pub schema: Option<PathBuf>,
 
     /// Fail if the document carries no digests
@@ -80,8 +83,9 @@ impl Cli {
         Limits { max_record: self.max_record }
     }
 
-    pub fn checksums(&self) -> Checksums {
-        if self.require_checksums { Checksums::Required } else { Checksums::Optional }
+    pub fn criteria(&self, settings: &Settings) -> Criteria {
+        let checksums = if self.require_checksums { Checksums::Required } else { Checksums::Optional };
+        Criteria::new(checksums, self.limits(), settings)
     }
 }
 

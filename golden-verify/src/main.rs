@@ -5,6 +5,7 @@ mod cli;
 mod compare;
 mod normal;
 mod report;
+mod review;
 mod seal;
 mod tee;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::document::verify::{Counts, Issue, Severity, Verification};
+use golden::document::verify::{Counts, Group, Issues, Severity};
 use golden::document::{Place, RecordKind, RecordName};
 use golden::store::sqlite::DoubtfulVectors;
 use golden::{Kind, Result};
@@ -12,25 +12,26 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Comparison, OnlyCounted};
+use crate::review::Review;
 
 /// How the verification of one document ended. An error means that it could not be read to its end.
 pub struct Outcome {
     pub name: String,
-    pub result: Result<Verification>,
+    pub result: Result<Review>,
     /// How it compares with the database, if that was asked for.
     pub comparison: Option<Comparison>,
 }
 
 impl Outcome {
-    /// Of a verification alone.
-    pub fn of(name: String, result: Result<Verification>) -> Self {
+    /// Of a review alone.
+    pub fn of(name: String, result: Result<Review>) -> Self {
         Self { name, result, comparison: None }
     }
 
-    /// Of a verification and a comparison.
-    pub fn of_comparison(name: String, result: Result<(Verification, Comparison)>) -> Self {
+    /// Of a review and a comparison.
+    pub fn of_comparison(name: String, result: Result<(Review, Comparison)>) -> Self {
         match result {
-            Ok((verification, comparison)) => Self { name, result: Ok(verification), comparison: Some(comparison) },
+            Ok((review, comparison)) => Self { name, result: Ok(review), comparison: Some(comparison) },
             Err(error) => Self::of(name, Err(error)),
         }
     }
@@ -38,7 +39,7 @@ impl Outcome {
     /// Nothing, or the kind of error with which the program ends.
     fn failure(&self) -> Option<Kind> {
         match &self.result {
-            Ok(verification) if verification.is_ok() && !self.differs() => None,
+            Ok(review) if review.is_ok() && !self.differs() => None,
             Ok(_) => Some(Kind::Data),
             Err(error) => Some(error.kind()),
         }
@@ -51,7 +52,12 @@ impl Outcome {
     /// What is wrong, or worth a look, line by line.
     fn faults(&self) -> Vec<Fault> {
         let mut faults = match &self.result {
-            Ok(verification) => faults_of_document(verification),
+            Ok(review) => {
+                let mut faults = faults_of_issues(&review.verification.issues);
+                faults.extend(faults_of_issues(&review.breaches));
+                faults.sort_by_key(|fault| fault.severity);
+                faults
+            }
             Err(error) => vec![Fault::error(
                 [Some(error.message()), error.next_step()].into_iter().flatten().collect::<Vec<_>>().join("\n  "),
             )],
@@ -132,7 +138,7 @@ impl fmt::Display for Report {
 fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     write!(f, "{}: ", outcome.name)?;
     match &outcome.result {
-        Ok(verification) => write_verification(f, verification)?,
+        Ok(review) => write_review(f, review)?,
         Err(error) if error.kind() == Kind::Data => writeln!(f, "FAILED")?,
         Err(_) => writeln!(f, "not verified")?,
     }
@@ -147,8 +153,9 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     outcome.faults().iter().try_for_each(|fault| writeln!(f, "  {fault}"))
 }
 
-fn write_verification(f: &mut fmt::Formatter<'_>, verification: &Verification) -> fmt::Result {
-    let [errors, warnings] = [Severity::Error, Severity::Warning].map(|severity| verification.count(severity));
+fn write_review(f: &mut fmt::Formatter<'_>, review: &Review) -> fmt::Result {
+    let verification = &review.verification;
+    let [errors, warnings] = [Severity::Error, Severity::Warning].map(|severity| review.count(severity));
     f.write_str(match (errors, verification.sealed) {
         (0, true) => "intact",
         (0, false) => "well-formed",
@@ -176,15 +183,13 @@ pub fn totals(counts: &Counts) -> String {
     records.map(|(kind, count)| kind.counted(count)).join(", ")
 }
 
-fn faults_of_document(verification: &Verification) -> Vec<Fault> {
+fn faults_of_issues<C: Copy + Ord + fmt::Display>(issues: &Issues<C>) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for group in verification.issues.chunk_by(|a, b| (a.severity, a.check) == (b.severity, b.check)) {
-        let [Issue { severity, check, .. }, ..] = group else { continue };
-        faults.extend(group.iter().map(|issue| Fault { severity: *severity, text: issue.to_string() }));
-        let total = verification.issue_counts.get(&(*severity, *check)).copied().unwrap_or_default();
-        let shown = group.len() as u64;
-        if total > shown {
-            faults.push(Fault { severity: *severity, text: format!("and {} more of {check}", total - shown) });
+    for (severity, check, Group { count, first }) in issues.groups() {
+        faults.extend(first.iter().map(|issue| Fault { severity, text: issue.to_string() }));
+        let more = count.saturating_sub(first.len() as u64);
+        if more > 0 {
+            faults.push(Fault { severity, text: format!("and {more} more of {check}") });
         }
     }
     faults
@@ -252,16 +257,16 @@ impl Serialize for Report {
 fn outcome_json(outcome: &Outcome) -> Value {
     let ok = outcome.failure().is_none();
     match &outcome.result {
-        Ok(verification) => json!({
+        Ok(review) => json!({
             "name": outcome.name,
             "ok": ok,
-            "sealed": verification.sealed,
-            "counts": verification.counts,
-            "content_sha256": verification.seals.content.to_string(),
-            "document_sha256": verification.seals.document.to_string(),
-            "errors": verification.count(Severity::Error),
-            "warnings": verification.count(Severity::Warning),
-            "issues": verification.issues.iter().map(issue_json).collect::<Vec<_>>(),
+            "sealed": review.verification.sealed,
+            "counts": review.verification.counts,
+            "content_sha256": review.verification.seals.content.to_string(),
+            "document_sha256": review.verification.seals.document.to_string(),
+            "errors": review.count(Severity::Error),
+            "warnings": review.count(Severity::Warning),
+            "issues": issues_json(&review.verification.issues).chain(issues_json(&review.breaches)).collect::<Vec<_>>(),
             "database": outcome.comparison,
         }),
         Err(error) => json!({
@@ -272,12 +277,14 @@ fn outcome_json(outcome: &Outcome) -> Value {
     }
 }
 
-fn issue_json(issue: &Issue) -> Value {
-    json!({
-        "severity": issue.severity,
-        "check": issue.check,
-        "place": issue.place.as_ref().map(place_json),
-        "message": issue.message,
+fn issues_json<C: Copy + Ord + Serialize>(issues: &Issues<C>) -> impl Iterator<Item = Value> {
+    issues.iter().map(|issue| {
+        json!({
+            "severity": issue.severity,
+            "check": issue.check,
+            "place": issue.place.as_ref().map(place_json),
+            "message": issue.message,
+        })
     })
 }
 

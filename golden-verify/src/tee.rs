@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use golden::cli::{Reporter, decompressed, open_raw};
+use golden::settings::Settings;
 use golden::{Context, Error, Result};
 
-use crate::check::verify;
+use crate::check::review;
 use crate::cli::Cli;
 use crate::report::{Outcome, Report};
 
@@ -20,13 +21,14 @@ const MOST_WHITE_SPACE: usize = 16 << 20;
 const CANNOT_WRITE: &str = "cannot write standard output";
 
 pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
+    let criteria = cli.criteria(&Settings::load(cli.schema.as_deref())?);
     let raw = open_raw(file)?;
     let held_back = Arc::new(Mutex::new(Vec::new()));
     let tee = Tee { input: raw.reader, held_back: Arc::clone(&held_back), output: io::stdout() };
     // What passes are the bytes as they came: gzip stays gzip.
-    let result = decompressed(Box::new(tee)).map_err(Error::from).and_then(|input| verify(cli, input, reporter));
+    let result = decompressed(Box::new(tee)).map_err(Error::from).and_then(|input| review(&criteria, input, reporter));
     match &result {
-        Ok(verification) if verification.is_ok() => {
+        Ok(review) if review.is_ok() => {
             let mut output = io::stdout();
             let held_back = held_back.lock().unwrap_or_else(PoisonError::into_inner);
             output.write_all(&held_back).and_then(|()| output.flush()).context(|| CANNOT_WRITE)?;

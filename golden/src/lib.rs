@@ -2,6 +2,7 @@
 //!
 //! - `document`: the backup document, its canonical form and digests, a streaming reader and writer
 //! - `store`: databases, how their tables map to the document, and how columns become JSON
+//! - `settings`: `golden.toml`
 //! - `cli`: what every program does alike: exit codes, files that appear by rename, locks, progress
 //!
 //! Each is a cargo feature, so a program compiles only what it asks for.
@@ -13,6 +14,8 @@ pub mod document;
 mod error;
 #[cfg(feature = "document")]
 pub mod parallel;
+#[cfg(feature = "store")]
+pub mod settings;
 #[cfg(feature = "document")]
 pub mod spill;
 #[cfg(feature = "store")]

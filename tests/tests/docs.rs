@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use golden::store::Mapping;
+use golden::settings::Settings;
 use golden_tests::{Sandbox, content_digest, tools_present};
 
 const README: &str = include_str!("../../README.md");
@@ -47,7 +47,7 @@ fn the_structure_shown_is_accepted() {
 fn the_mappings_shown_are_valid() {
     assert!(blocks(MAPPING, "toml").count() > 3);
     for example in blocks(MAPPING, "toml") {
-        Mapping::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
+        Settings::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
     }
 }
 

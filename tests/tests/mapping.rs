@@ -1,13 +1,13 @@
 //! `docs/golden.toml` says what happens without it. Budget: 5 s.
 
-use golden::store::Mapping;
+use golden::settings::Settings;
 use golden_tests::Sandbox;
 
 const EXAMPLE: &str = include_str!("../../docs/golden.toml");
 
 #[test]
 fn the_commented_example_is_the_default() {
-    assert_eq!(Mapping::parse(EXAMPLE).expect("the example is valid"), Mapping::default());
+    assert_eq!(Settings::parse(EXAMPLE).expect("the example is valid"), Settings::default());
 }
 
 #[test]
@@ -16,7 +16,7 @@ fn every_setting_of_the_example_is_read() {
     for line in EXAMPLE.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
         let (name, _) = line.split_once(" = ").expect("a setting");
         let misspelt = EXAMPLE.replace(line, &line.replacen(name, &format!("{name}_"), 1));
-        assert!(Mapping::parse(&misspelt).is_err(), "{name}_ is accepted");
+        assert!(Settings::parse(&misspelt).is_err(), "{name}_ is accepted");
     }
 }
 

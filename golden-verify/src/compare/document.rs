@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use golden::document::verify::{Checksums, Counts, Examined, Verification, Verifier, examine};
-use golden::document::{Digest, End, Event, Fields, Limits, Place, RecordKind, read_with};
+use golden::document::verify::{Counts, Examined};
+use golden::document::{Digest, End, Event, Fields, Place, RecordKind, read_with};
 use golden::spill::{Sorted, Sorter};
 use golden::store::sqlite::Selection;
 use golden::store::{Findings, Mapping, NormalRow, Normaliser, Schema};
@@ -12,6 +12,7 @@ use golden::{Error, Result};
 use serde_json::Value;
 
 use super::{Comparison, MEMORY, OnlyCounted, SHOWN, chunk_value, key};
+use crate::review::{Criteria, Looked, Review, Reviewer};
 
 /// A document that was read, as digests of its records in the database's form.
 pub struct Document {
@@ -19,7 +20,7 @@ pub struct Document {
     /// chunk's is two digests and the analysis's id. The second digest holds where an absent `chunk_index`
     /// means the position: what `metadata` says of that may come after the chunks.
     digests: Sorter,
-    verification: Verification,
+    review: Review,
     metadata: Fields,
     seen: Seen,
     /// The kinds of which a record has no id, in tables that give ids of their own.
@@ -27,15 +28,9 @@ pub struct Document {
 }
 
 impl Document {
-    pub fn read(
-        input: impl Read + Send,
-        limits: Limits,
-        checksums: Checksums,
-        schema: &Schema,
-        progress: impl Fn(u64),
-    ) -> Result<Self> {
+    pub fn read(input: impl Read + Send, criteria: &Criteria, schema: &Schema, progress: impl Fn(u64)) -> Result<Self> {
         let normaliser = Normaliser::new(schema, BTreeSet::new());
-        let mut verifier = Verifier::new(checksums);
+        let mut reviewer = Reviewer::new(criteria);
         let mut ended = None;
         let mut digests = Sorter::new(MEMORY);
         // A chunk's value names its analysis, whose id may come after its chunks.
@@ -43,11 +38,11 @@ impl Document {
         let mut seen = Seen::default();
         let mut without_ids = BTreeSet::new();
         let work = |kind, place: &Place, fields: Fields| {
-            let examined = examine(kind, place, &fields);
-            Record { examined, normal: Normal::of(&normaliser, kind, place, fields) }
+            let looked = criteria.look(kind, place, &fields);
+            Record { looked, normal: Normal::of(&normaliser, kind, place, fields) }
         };
-        read_with(input, limits, work, |event| {
-            let verification = verifier.observe(&event)?;
+        read_with(input, criteria.limits(), work, |event| {
+            let review = reviewer.observe(&event)?;
             match event {
                 Event::Chunk(chunk) => match chunk.fields.normal {
                     Ok(normal) => {
@@ -93,13 +88,13 @@ impl Document {
                         Some(Value::Object(metadata)) => metadata,
                         _ => Fields::new(),
                     };
-                    ended = verification.map(|verification| (verification, metadata));
+                    ended = review.map(|review| (review, metadata));
                 }
             }
             Ok(())
         })?;
-        let (verification, metadata) = ended.ok_or_else(|| Error::data("the document has no end"))?;
-        Ok(Self { digests, verification, metadata, seen, without_ids })
+        let (review, metadata) = ended.ok_or_else(|| Error::data("the document has no end"))?;
+        Ok(Self { digests, review, metadata, seen, without_ids })
     }
 
     /// The schema as far as the document speaks of it. Ids stay: they tell which record is which.
@@ -143,14 +138,14 @@ impl Document {
             RecordKind::Artifact => counts.artifacts,
         };
         let counted = |&kind: &RecordKind| {
-            let [document, database] = [&self.verification.counts, database].map(|counts| count(counts, kind));
+            let [document, database] = [&self.review.verification.counts, database].map(|counts| count(counts, kind));
             (kind.plural(), OnlyCounted { document, database })
         };
         self.without_ids.iter().map(counted).collect()
     }
 
-    /// Holds the records against the database's, and gives the verification.
-    pub fn finish(self, comparison: &mut Comparison, database: Sorted) -> Result<Verification> {
+    /// Holds the records against the database's, and gives the review.
+    pub fn finish(self, comparison: &mut Comparison, database: Sorted) -> Result<Review> {
         let lists_chunks = self.columns().is_some_and(|columns| columns.contains_key(RecordKind::Chunk.plural()));
         let superseded = if lists_chunks { 32..64 } else { 0..32 };
         let leaves_out_chunks = self.without_ids.contains(&RecordKind::Chunk);
@@ -167,7 +162,7 @@ impl Document {
         comparison.unknown_fields = self.seen.unknown.into_iter().collect();
         comparison.unfit = self.seen.unfit;
         comparison.merge(ours.peekable(), database.peekable())?;
-        Ok(self.verification)
+        Ok(self.review)
     }
 
     /// The columns that the document lists, if it does.
@@ -177,13 +172,19 @@ impl Document {
 }
 
 struct Record {
-    examined: Examined,
+    looked: Looked,
     normal: Result<Normal>,
 }
 
 impl AsRef<Examined> for Record {
     fn as_ref(&self) -> &Examined {
-        &self.examined
+        self.looked.as_ref()
+    }
+}
+
+impl AsRef<Looked> for Record {
+    fn as_ref(&self) -> &Looked {
+        &self.looked
     }
 }
 

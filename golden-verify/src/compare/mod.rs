@@ -14,7 +14,7 @@ use std::iter::Peekable;
 
 use golden::Result;
 use golden::cli::{Progress, Reporter};
-use golden::document::verify::{Counts, Verification};
+use golden::document::verify::Counts;
 use golden::document::{Digest, RecordKind};
 use golden::spill::Sorter;
 use golden::store::sqlite::{Dataset, DoubtfulVectors};
@@ -22,7 +22,7 @@ use golden::store::{Location, Mapping, Schema};
 use serde::Serialize;
 
 use self::document::Document;
-use crate::cli::Cli;
+use crate::review::{Criteria, Review};
 
 /// How much memory each side's digests may take.
 const MEMORY: usize = 6 << 20;
@@ -91,21 +91,21 @@ impl Comparison {
 
 /// Reads and verifies a document, and compares it with the database.
 pub fn compare(
-    cli: &Cli,
+    criteria: &Criteria,
     database: &str,
+    mapping: &Mapping,
     input: impl Read + Send,
     reporter: &Reporter,
-) -> Result<(Verification, Comparison)> {
-    let mapping = Mapping::load(cli.schema.as_deref())?;
+) -> Result<(Review, Comparison)> {
     let location = Location::find(Some(database))?;
-    let (mut connection, schema) = Schema::open(&location.path, &mapping)?;
+    let (mut connection, schema) = Schema::open(&location.path, mapping)?;
 
     let progress = Progress::start(reporter, "verifying", "analyses", None);
-    let document = Document::read(input, cli.limits(), cli.checksums(), &schema, |units| progress.advance(units))?;
+    let document = Document::read(input, criteria, &schema, |units| progress.advance(units))?;
     drop(progress);
 
     let schema = document.comparable(&schema);
-    let mut dataset = Dataset::select(&mut connection, &schema, &document.selection(&mapping, &schema))?;
+    let mut dataset = Dataset::select(&mut connection, &schema, &document.selection(mapping, &schema))?;
     let counts = Counts {
         analyses: dataset.counts.analyses,
         chunks: dataset.counts.chunks,
@@ -130,8 +130,8 @@ pub fn compare(
         vectors: dataset.doubtful_vectors(&mapping.embedding)?,
         ..Comparison::default()
     };
-    let verification = document.finish(&mut comparison, digests.finish()?)?;
-    Ok((verification, comparison))
+    let review = document.finish(&mut comparison, digests.finish()?)?;
+    Ok((review, comparison))
 }
 
 /// Sorts records by kind and id.

@@ -2,9 +2,13 @@
 
 use clap::Parser;
 use golden::cli::Stream;
+use golden::document::Limits;
+use golden::document::verify::Checksums;
+use golden::settings::Settings;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cli::Cli;
 
 const TEXT_IDS: &str = "
     CREATE TABLE analyses(id TEXT PRIMARY KEY, url TEXT, content_type TEXT, status TEXT, created_at DATETIME);
@@ -38,7 +42,9 @@ fn compared(tables: &str, rows: &str, document: &Value) -> Comparison {
     let database = path.to_str().unwrap();
     let cli = Cli::parse_from(["golden-verify", "--quiet", "--db", database]);
     let reporter = Reporter::new(&cli.report, Stream::Stdout);
-    compare(&cli, database, document.to_string().as_bytes(), &reporter).unwrap().1
+    let settings = Settings::default();
+    let criteria = Criteria::new(Checksums::Optional, Limits::default(), &settings);
+    compare(&criteria, database, &settings.mapping, document.to_string().as_bytes(), &reporter).unwrap().1
 }
 
 #[test]

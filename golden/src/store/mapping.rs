@@ -1,18 +1,15 @@
-//! `golden.toml`: which tables and columns hold the dataset. The built-in default is the layout of the
-//! source documents; `docs/golden.toml` spells it out, and a test holds the two equal.
+//! Which tables and columns hold the dataset. The built-in default is the layout of the source documents.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::document::RecordKind;
-use crate::{Context, Error, Result};
+use crate::{Error, Result};
 
-/// The whole of `golden.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Where the dataset's tables and columns are.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapping {
     /// The curated sources.
     pub analyses: AnalysesMapping,
@@ -193,31 +190,14 @@ pub struct EmbeddingPin {
     pub dimension: Option<u32>,
 }
 
-/// The name under which a mapping is looked for in the current folder.
-pub const DEFAULT_FILE: &str = "golden.toml";
-
 impl Mapping {
-    /// Reads the mapping: from `path` where given, else from `$GOLDEN_SCHEMA`, else from `golden.toml` in
-    /// the current folder, else the built-in default.
-    pub fn load(path: Option<&Path>) -> Result<Self> {
-        let named = std::env::var_os("GOLDEN_SCHEMA").filter(|name| !name.is_empty());
-        let path = match path.or(named.as_deref().map(Path::new)) {
-            Some(path) => path,
-            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-            None => return Ok(Self::default()),
-        };
-        let text = std::fs::read_to_string(path).context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).map_err(|error| error.context(path.display()))
-    }
-
-    /// Reads a mapping from TOML text.
-    pub fn parse(text: &str) -> Result<Self> {
-        let mapping: Self = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
-        let values = &mapping.analyses.filter.values;
+    /// Refuses what no database could follow.
+    pub(crate) fn check(&self) -> Result<()> {
+        let values = &self.analyses.filter.values;
         if values.is_empty() || !values.iter().all(|value| value.is_string() || value.is_i64() || value.is_boolean()) {
             return Err(Error::usage("analyses.filter.values must list strings, integers or booleans, one at least"));
         }
-        Ok(mapping)
+        Ok(())
     }
 
     /// What is said of the columns of one kind's table.
@@ -256,23 +236,6 @@ impl Mapping {
             RecordKind::Analysis => self.analyses.order.iter().map(String::as_str).collect(),
             RecordKind::Chunk => self.chunks.order.iter().map(String::as_str).collect(),
             RecordKind::Finding | RecordKind::Artifact => vec!["id"],
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_file_is_the_default() {
-        assert_eq!(Mapping::parse("").expect("empty"), Mapping::default());
-    }
-
-    #[test]
-    fn a_misspelt_key_is_an_error() {
-        for text in ["[chunk]\n", "[chunks]\nparnt = \"x\"\n", "[vectors]\ncolum = \"x\"\n"] {
-            assert!(Mapping::parse(text).is_err(), "{text}");
         }
     }
 }

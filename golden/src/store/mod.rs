@@ -16,6 +16,9 @@ pub use affinity::Affinity;
 pub use codec::{Codec, TimestampForm, UuidForm};
 pub use json_text::canonical_text;
 pub use location::{Location, Source};
-pub use mapping::{ColumnType, DEFAULT_FILE, EmbeddingPin, Mapping};
+pub use mapping::{
+    AnalysesMapping, ArtifactsMapping, ChunksMapping, ColumnType, EmbeddingPin, Filter, FindingsMapping, Mapping,
+    VectorsMapping,
+};
 pub use normal::{NormalAnalysis, NormalChunk, NormalRow, Normaliser};
 pub use schema::{Column, Findings, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::document::{Fields, Place, RecordKind, RecordName};
 
-/// How many issues of one kind are kept to be shown; all are counted.
+/// How many issues of one check are kept to be shown; all are counted.
 const SHOWN: u64 = 20;
 
 /// What was checked. The names are stable: scripts may rely on them.
@@ -71,11 +71,11 @@ pub enum Severity {
     Warning,
 }
 
-/// Something that was found.
+/// Something that was found, by a check of the kind `C`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issue {
+pub struct Issue<C = Check> {
     /// What was checked.
-    pub check: Check,
+    pub check: C,
     /// How bad it is.
     pub severity: Severity,
     /// Where, unless it concerns the whole document.
@@ -84,11 +84,104 @@ pub struct Issue {
     pub message: String,
 }
 
-impl fmt::Display for Issue {
+impl<C> fmt::Display for Issue<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Some(place) => write!(f, "{place}: {}", self.message),
             None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Issues by what they are: the first few of each, and how many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issues<C = Check> {
+    groups: BTreeMap<(Severity, C), Group<C>>,
+}
+
+/// The issues of one check and severity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group<C = Check> {
+    /// How many there are.
+    pub count: u64,
+    /// The first of them, in the order in which they were found.
+    pub first: Vec<Issue<C>>,
+}
+
+impl<C> Default for Issues<C> {
+    fn default() -> Self {
+        Self { groups: BTreeMap::new() }
+    }
+}
+
+impl<C> Default for Group<C> {
+    fn default() -> Self {
+        Self { count: 0, first: Vec::new() }
+    }
+}
+
+impl<C: Copy + Ord> Issues<C> {
+    /// Adds an issue.
+    pub fn push(&mut self, issue: Issue<C>) {
+        let group = self.groups.entry((issue.severity, issue.check)).or_default();
+        group.count += 1;
+        if group.count <= SHOWN {
+            group.first.push(issue);
+        }
+    }
+
+    /// Adds an error.
+    pub fn error(&mut self, check: C, place: Option<&Place>, message: impl Into<String>) {
+        self.push(Issue { check, severity: Severity::Error, place: place.cloned(), message: message.into() });
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, check: C, place: Option<&Place>, message: impl Into<String>) {
+        self.push(Issue { check, severity: Severity::Warning, place: place.cloned(), message: message.into() });
+    }
+
+    /// Adds all of `others`.
+    pub fn append(&mut self, others: Self) {
+        for (key, others) in others.groups {
+            let group = self.groups.entry(key).or_default();
+            group.count += others.count;
+            group.first.extend(others.first);
+            group.first.truncate(SHOWN as usize);
+        }
+    }
+
+    /// The same issues, all of one severity.
+    pub fn with_severity(self, severity: Severity) -> Self {
+        let mut same = Self::default();
+        for ((_, check), mut group) in self.groups {
+            group.first.iter_mut().for_each(|issue| issue.severity = severity);
+            same.append(Self { groups: BTreeMap::from([((severity, check), group)]) });
+        }
+        same
+    }
+
+    /// Issues by severity and check, errors first.
+    pub fn groups(&self) -> impl Iterator<Item = (Severity, C, &Group<C>)> {
+        self.groups.iter().map(|((severity, check), group)| (*severity, *check, group))
+    }
+
+    /// The issues that were kept: errors first, then by check.
+    pub fn iter(&self) -> impl Iterator<Item = &Issue<C>> {
+        self.groups.values().flat_map(|group| &group.first)
+    }
+
+    /// How many errors or warnings there are.
+    pub fn count(&self, severity: Severity) -> u64 {
+        self.groups().filter(|(other, ..)| *other == severity).map(|(.., group)| group.count).sum()
+    }
+
+    /// Adds an analysis's name to issues that came before its id was known.
+    pub fn name_analysis(&mut self, name: &RecordName) {
+        let first = self.groups.values_mut().flat_map(|group| &mut group.first);
+        for place in first.filter_map(|issue| issue.place.as_mut()) {
+            if place.analysis.position == name.position {
+                place.analysis.clone_from(name);
+            }
         }
     }
 }
@@ -105,58 +198,41 @@ pub(super) enum Excuse {
     Warning(RecordKind),
 }
 
-/// Issues by what they are: the first few of each, and how many there are.
+/// Issues that the document's `metadata` may excuse, which may come last.
 #[derive(Debug, Default)]
-pub(super) struct Issues {
-    groups: BTreeMap<(Severity, Check, Excuse), (u64, Vec<Issue>)>,
+pub(super) struct Excusable {
+    issues: BTreeMap<Excuse, Issues>,
 }
 
-impl Issues {
+impl Excusable {
     pub fn push(&mut self, issue: Issue, excuse: Excuse) {
-        let (count, shown) = self.groups.entry((issue.severity, issue.check, excuse)).or_default();
-        *count += 1;
-        if *count <= SHOWN {
-            shown.push(issue);
-        }
+        self.issues.entry(excuse).or_default().push(issue);
     }
 
     pub fn error(&mut self, check: Check, place: Option<&Place>, message: impl Into<String>) {
-        let issue = Issue { check, severity: Severity::Error, place: place.cloned(), message: message.into() };
-        self.push(issue, Excuse::Never);
+        self.issues.entry(Excuse::Never).or_default().error(check, place, message);
     }
 
     pub fn warning(&mut self, check: Check, place: Option<&Place>, message: impl Into<String>) {
-        let issue = Issue { check, severity: Severity::Warning, place: place.cloned(), message: message.into() };
-        self.push(issue, Excuse::Never);
+        self.issues.entry(Excuse::Never).or_default().warning(check, place, message);
     }
 
-    /// Adds an analysis's name to issues of its chunks that came before its id.
     pub fn name_analysis(&mut self, name: &RecordName) {
-        let shown = self.groups.values_mut().flat_map(|(_, shown)| shown);
-        for place in shown.filter_map(|issue| issue.place.as_mut()) {
-            if place.analysis.position == name.position {
-                place.analysis.clone_from(name);
-            }
-        }
+        self.issues.values_mut().for_each(|issues| issues.name_analysis(name));
     }
 
-    /// Decides what the document's `metadata` excuses, and gives the issues: errors first, then by
-    /// check, with their numbers.
-    pub fn settle(self, metadata: Option<&Fields>) -> (Vec<Issue>, BTreeMap<(Severity, Check), u64>) {
+    /// Decides what the document's `metadata` excuses.
+    pub fn settle(self, metadata: Option<&Fields>) -> Issues {
         let columns = metadata.and_then(|metadata| metadata.get("columns"));
         let lists = |kind: RecordKind| columns.and_then(|columns| columns.get(kind.plural())).is_some();
-        let mut counts = BTreeMap::new();
-        let mut issues = Vec::new();
-        for ((severity, check, excuse), (count, shown)) in self.groups {
-            let severity = match excuse {
-                Excuse::Dropped(kind) if lists(kind) => continue,
-                Excuse::Warning(kind) if lists(kind) => Severity::Warning,
-                _ => severity,
-            };
-            *counts.entry((severity, check)).or_default() += count;
-            issues.extend(shown.into_iter().map(|issue| Issue { severity, ..issue }));
+        let mut settled = Issues::default();
+        for (excuse, issues) in self.issues {
+            match excuse {
+                Excuse::Dropped(kind) if lists(kind) => {}
+                Excuse::Warning(kind) if lists(kind) => settled.append(issues.with_severity(Severity::Warning)),
+                _ => settled.append(issues),
+            }
         }
-        issues.sort_by_key(|issue| (issue.severity, issue.check));
-        (issues, counts)
+        settled
     }
 }

@@ -9,13 +9,12 @@ mod record;
 mod tests;
 mod unique;
 
-use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde_json::Value;
 
-pub use self::issue::{Check, Issue, Severity};
-use self::issue::{Excuse, Issues};
+pub use self::issue::{Check, Group, Issue, Issues, Severity};
+use self::issue::{Excusable, Excuse};
 pub use self::record::{Examined, examine};
 use self::record::{excerpt, is_date};
 use self::unique::Fingerprints;
@@ -56,21 +55,14 @@ pub struct Verification {
     pub sealed: bool,
     /// The digests of what was read.
     pub seals: Seals,
-    /// The first issues of every kind, errors first.
-    pub issues: Vec<Issue>,
-    /// How many issues of every kind there are.
-    pub issue_counts: BTreeMap<(Severity, Check), u64>,
+    /// What is wrong with it, or worth a look.
+    pub issues: Issues,
 }
 
 impl Verification {
     /// Whether the document has no errors; warnings are allowed.
     pub fn is_ok(&self) -> bool {
-        self.count(Severity::Error) == 0
-    }
-
-    /// How many errors or warnings there are.
-    pub fn count(&self, severity: Severity) -> u64 {
-        self.issue_counts.iter().filter(|((other, _), _)| *other == severity).map(|(_, count)| count).sum()
+        self.issues.count(Severity::Error) == 0
     }
 }
 
@@ -97,7 +89,7 @@ pub fn verify(
 /// Takes what a reader comes across, and says at the end what is wrong with it.
 pub struct Verifier {
     checksums: Checksums,
-    issues: Issues,
+    issues: Excusable,
     counts: Counts,
     ids: [Fingerprints; 4],
     urls: Fingerprints,
@@ -128,7 +120,7 @@ impl Verifier {
     pub fn new(checksums: Checksums) -> Self {
         Self {
             checksums,
-            issues: Issues::default(),
+            issues: Excusable::default(),
             counts: Counts::default(),
             ids: RecordKind::ALL.map(|_| Fingerprints::new()),
             urls: Fingerprints::new(),
@@ -238,8 +230,8 @@ impl Verifier {
         self.totals(metadata);
         let is_sealed = self.checksums(end);
         self.repetitions(metadata)?;
-        let (issues, issue_counts) = self.issues.settle(metadata);
-        Ok(Verification { counts: self.counts, sealed: is_sealed, seals: end.seals, issues, issue_counts })
+        let issues = self.issues.settle(metadata);
+        Ok(Verification { counts: self.counts, sealed: is_sealed, seals: end.seals, issues })
     }
 
     fn top_level(&mut self, top_level: &Fields, metadata: Option<&Fields>) {

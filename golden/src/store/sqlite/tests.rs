@@ -30,7 +30,7 @@ impl Database {
     }
 
     fn export(&self, mapping: &str) -> Result<Value> {
-        let mapping = Mapping::parse(mapping)?;
+        let mapping = crate::settings::Settings::parse(mapping)?.mapping;
         self.select(&mapping, Selection::Filter(mapping.analyses.filter.values.clone()))
     }
 

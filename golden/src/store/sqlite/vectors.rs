@@ -80,8 +80,9 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
+    use crate::settings::Settings;
+    use crate::store::VectorPlace;
     use crate::store::sqlite::{Selection, schema};
-    use crate::store::{Mapping, VectorPlace};
 
     fn doubtful(sql: &str, mapping: &str) -> Option<DoubtfulVectors> {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -95,7 +96,7 @@ mod tests {
             )
             .unwrap();
         connection.execute_batch(sql).unwrap();
-        let mapping = Mapping::parse(mapping).unwrap();
+        let mapping = Settings::parse(mapping).unwrap().mapping;
         let schema = schema(&connection, &mapping).unwrap();
         assert_eq!(schema.vectors.as_ref().unwrap().place, VectorPlace::ChunkColumn);
         let selection = Selection::Filter(mapping.analyses.filter.values);

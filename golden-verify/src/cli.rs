@@ -66,6 +66,10 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", requires = "seal")]
     pub created_at: Option<String>,
 
+    /// Damage copies of the document in memory, and say of every check whether it fires
+    #[arg(long, conflicts_with_all = ["db", "schema", "require_checksums", "tee", "seal"])]
+    pub self_test: bool,
+
     /// The largest record, in bytes of the document
     #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
     pub max_record: usize,
@@ -95,5 +99,6 @@ Examples:
   golden-verify --db data/app.db golden.json.gz
   golden-export | golden-verify --tee --require-checksums | gzip > golden.json.gz
   golden-verify --seal --output golden.json edited.json
+  golden-verify --self-test golden.json
 
 Exit status: 0 done (warnings allowed), 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";

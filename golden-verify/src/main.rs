@@ -7,6 +7,7 @@ mod normal;
 mod report;
 mod review;
 mod seal;
+mod self_test;
 mod tee;
 
 use std::path::Path;
@@ -33,7 +34,10 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     match cli.files.as_slice() {
         [file] if cli.tee => tee::run(cli, file, reporter),
         [file] if cli.seal => seal::run(cli, file, reporter),
-        _ if cli.tee || cli.seal => Err(Error::usage("--tee and --seal take one document at a time")),
+        [file] if cli.self_test => self_test::run(cli, file, reporter),
+        _ if cli.tee || cli.seal || cli.self_test => {
+            Err(Error::usage("--tee, --seal and --self-test take one document at a time"))
+        }
         files => check::run(cli, files, reporter),
     }
 }

@@ -16,6 +16,11 @@ pub enum Rule {
     UrlHttps,
 }
 
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 1] = [Self::UrlHttps];
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)

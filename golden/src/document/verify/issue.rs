@@ -45,6 +45,24 @@ pub enum Check {
 }
 
 impl Check {
+    /// Every check.
+    pub const ALL: [Self; 14] = [
+        Self::Required,
+        Self::Type,
+        Self::Count,
+        Self::Seal,
+        Self::RecordDigest,
+        Self::ContentDigest,
+        Self::DocumentDigest,
+        Self::Unsealed,
+        Self::DuplicateId,
+        Self::Embedding,
+        Self::Date,
+        Self::ChunkIndex,
+        Self::RepeatedUrl,
+        Self::Empty,
+    ];
+
     /// Whether it looks at totals and digests: those a deliberate edit leaves behind wrong, and sealing
     /// makes anew.
     pub fn is_of_seals(self) -> bool {
@@ -168,6 +186,11 @@ impl<C: Copy + Ord> Issues<C> {
     /// The issues that were kept: errors first, then by check.
     pub fn iter(&self) -> impl Iterator<Item = &Issue<C>> {
         self.groups.values().flat_map(|group| &group.first)
+    }
+
+    /// How many errors or warnings of one check there are.
+    pub fn count_of(&self, severity: Severity, check: C) -> u64 {
+        self.groups.get(&(severity, check)).map_or(0, |group| group.count)
     }
 
     /// How many errors or warnings there are.

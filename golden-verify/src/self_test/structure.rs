@@ -134,7 +134,7 @@ fn chunk_indexes() -> Vec<Experiment> {
     vec![
         Experiment::set("/analyses/0/chunks/2/chunk_index", json!(7)).that_warns(),
         Experiment::set("/analyses/0/chunks/2/chunk_index", json!(1)).that_warns(),
-        Experiment::remove("/analyses/0/chunks/1/chunk_index").that_warns(),
+        Experiment::remove("/analyses/0/chunks/2/chunk_index").that_warns(),
         Experiment::value("a chunk is missing from the middle", |document| {
             remove(document, "/analyses/0/chunks/1");
         })

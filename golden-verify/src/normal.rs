@@ -4,7 +4,7 @@
 //! and what is absent is NULL. Any other document has been written by hand or by another tool, and gets
 //! ids, positions and one spelling of ids and dates.
 
-use golden::document::{Fields, RecordKind, derived_id, id_text, order, time};
+use golden::document::{Fields, RecordKind, derived_id, id_text, normal, order};
 use serde_json::Value;
 
 /// What a document's `metadata.columns` says.
@@ -91,16 +91,7 @@ impl Columns {
         if self.lists(kind) {
             return;
         }
-        if let Some(Value::String(id)) = fields.get_mut("id")
-            && let Ok(uuid) = uuid::Uuid::try_parse(id)
-        {
-            *id = uuid.hyphenated().to_string();
-        }
-        if let Some(Value::String(created_at)) = fields.get_mut("created_at")
-            && let Some(normal) = time::normal_form(created_at)
-        {
-            *created_at = normal;
-        }
+        normal::spell(fields);
     }
 }
 

@@ -5,6 +5,7 @@ pub mod canonical;
 mod created;
 mod head;
 mod model;
+pub mod normal;
 pub mod order;
 mod parse;
 mod reader;

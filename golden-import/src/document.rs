@@ -6,6 +6,7 @@ use std::io::{self, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use golden::cli::open_input;
+use golden::document::flat::{Form, recognise};
 use golden::document::{Event, Fields, HEAD_BYTES, Limits, RecordKind, head_metadata, read};
 use golden::{Context, Error, Result};
 use serde_json::Value;
@@ -36,8 +37,13 @@ impl Document {
     /// be read twice: for `--init`, or because the metadata comes after the analyses (`jq -S` sorts so).
     pub fn open(cli: &Cli) -> Result<Self> {
         let input = open_input(&cli.file)?;
-        let (name, mut reader) = (input.name, input.reader);
+        let name = input.name;
         let limits = Limits { max_record: cli.max_record };
+        let (form, mut reader) = recognise(input.reader, limits).context(|| format!("cannot read {name}"))?;
+        if form == Form::Flat {
+            return Err(Error::data(format!("{name} is a flat document, and only nested ones can be imported"))
+                .guidance("golden-verify --seal --output golden.json makes a nested document of it: import that"));
+        }
         let mut head = Vec::new();
         reader.by_ref().take(HEAD_BYTES).read_to_end(&mut head).context(|| format!("cannot read {name}"))?;
         let metadata = head_metadata(&head);

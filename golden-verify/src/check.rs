@@ -10,9 +10,10 @@ use golden::settings::Settings;
 use golden::store::Mapping;
 
 use crate::cli::Cli;
-use crate::compare::compare;
+use crate::compare::{Comparison, compare};
 use crate::report::{Outcome, Report};
 use crate::review::{Criteria, Review};
+use crate::source::Source;
 
 pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode> {
     let settings = Settings::load(cli.schema.as_deref())?;
@@ -36,16 +37,21 @@ impl Check<'_> {
         };
         match &self.cli.db {
             None => Outcome::of(input.name, review(&self.criteria, input.reader, self.reporter)),
-            Some(database) => {
-                let result = compare(&self.criteria, database, self.mapping, input.reader, self.reporter);
-                Outcome::of_comparison(input.name, result)
-            }
+            Some(database) => Outcome::of_comparison(input.name, self.comparison(database, input.reader)),
         }
+    }
+
+    fn comparison(&self, database: &str, input: Box<dyn Read + Send>) -> Result<(Review, Comparison)> {
+        let Source { reader, origin } = Source::new(input, self.criteria.limits())?;
+        let (review, comparison) = compare(&self.criteria, database, self.mapping, reader, self.reporter)?;
+        Ok((origin.review(review), comparison))
     }
 }
 
 /// Reads and reviews a document.
-pub fn review(criteria: &Criteria, input: impl Read + Send, reporter: &Reporter) -> Result<Review> {
+pub fn review(criteria: &Criteria, input: Box<dyn Read + Send>, reporter: &Reporter) -> Result<Review> {
+    let Source { reader, origin } = Source::new(input, criteria.limits())?;
     let progress = Progress::start(reporter, "verifying", "analyses", None);
-    criteria.review(input, |units| progress.advance(units))
+    let review = criteria.review(reader, |units| progress.advance(units))?;
+    Ok(origin.review(review))
 }

@@ -14,7 +14,8 @@ use crate::review::Criteria;
 ///
 /// Checks structure, counts, dates, ids and every digest, and names the place of each damage: the
 /// analysis, the chunk, its id. A document without digests is verified by structure and counts, and
-/// the report says so. Reads any document once, in bounded memory.
+/// the report says so. Reads any document once, in bounded memory. A flat document ("2.0") is verified
+/// as well, and --seal makes an ordinary one of it.
 #[derive(Parser, Debug)]
 #[command(name = "golden-verify", version, after_help = EXAMPLES)]
 pub struct Cli {

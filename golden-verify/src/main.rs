@@ -8,6 +8,7 @@ mod report;
 mod review;
 mod seal;
 mod self_test;
+mod source;
 mod tee;
 
 use std::path::Path;

@@ -169,7 +169,9 @@ fn write_review(f: &mut fmt::Formatter<'_>, review: &Review) -> fmt::Result {
         }
     }
     writeln!(f, "\n  {}", totals(&verification.counts))?;
-    if verification.sealed {
+    if let Some(flat) = &review.flat {
+        writeln!(f, "  a {flat}: it carries no digests (--seal makes a nested document of it, with digests)")
+    } else if verification.sealed {
         writeln!(f, "  content sha256 {}", verification.seals.content)
     } else {
         writeln!(f, "  it carries no digests: only structure and counts could be verified (--seal adds them)")
@@ -261,6 +263,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
             "name": outcome.name,
             "ok": ok,
             "sealed": review.verification.sealed,
+            "flat": review.flat,
             "counts": review.verification.counts,
             "content_sha256": review.verification.seals.content.to_string(),
             "document_sha256": review.verification.seals.document.to_string(),

@@ -8,6 +8,7 @@ use golden_tests::{Sandbox, content_digest, tools_present};
 const README: &str = include_str!("../../README.md");
 const FORMAT: &str = include_str!("../../docs/format.md");
 const MAPPING: &str = include_str!("../../docs/mapping.md");
+const FLAT: &str = include_str!("../../docs/flat.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
@@ -44,6 +45,37 @@ fn the_structure_shown_is_accepted() {
 }
 
 #[test]
+fn the_flat_document_shown_is_sealed_and_imported_as_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.write("flat.json", blocks(FLAT, "json").next().expect("an example"));
+    sandbox.write("golden.toml", blocks(FLAT, "toml").next().expect("a mapping"));
+    sandbox.sql("app.db", golden_tests::small_schema());
+    let commands: Vec<_> =
+        blocks(FLAT, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert_eq!(commands.len(), 4);
+    // Tables that do not exist need no mapping.
+    let (without_mapping, with_mapping) = commands.split_at(3);
+    for command in without_mapping {
+        sandbox.sh(&format!("GOLDEN_SCHEMA=/dev/null {command}")).ok().never_says("warning: ");
+    }
+    for command in with_mapping {
+        sandbox.sh(command).ok();
+    }
+    assert_eq!(
+        sandbox.rows("new.db", "SELECT content, chunk_index, section_path, chunk_total FROM chunks"),
+        [["'asyncio is a library to write concurrent code...'", "0", r#"'["docs","python","asyncio"]'"#, "1",]]
+    );
+    for (database, text) in [("new.db", "markdown_content"), ("app.db", "summary")] {
+        let rows = sandbox.rows(database, &format!("SELECT {text}, metadata FROM artifacts"));
+        assert_eq!(rows, [["'# asyncio in short'", r#"'{"model":"m1"}'"#]], "{database}");
+    }
+    assert_eq!(
+        sandbox.value("app.db", "SELECT status || section_path FROM analyses, chunks"),
+        r#"'completed["docs","python","asyncio"]'"#
+    );
+}
+
+#[test]
 fn the_mappings_shown_are_valid() {
     assert!(blocks(MAPPING, "toml").count() > 3);
     for example in blocks(MAPPING, "toml") {
@@ -60,7 +92,7 @@ fn every_option_in_the_documentation_exists() {
     };
     let known: BTreeSet<_> =
         PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
-    for page in [README, FORMAT, MAPPING, IMPORT] {
+    for page in [README, FORMAT, FLAT, MAPPING, IMPORT] {
         let unknown: Vec<_> = words(page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

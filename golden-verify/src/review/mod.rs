@@ -7,6 +7,7 @@ mod rules;
 
 use std::io::Read;
 
+use golden::document::flat::Flat;
 use golden::document::verify::{Checksums, Examined, Issues, Severity, Verification, Verifier, examine};
 use golden::document::{Event, Fields, Limits, Place, RecordKind, read_with};
 use golden::settings::Settings;
@@ -43,6 +44,8 @@ impl AsRef<Self> for Looked {
 /// What is known of a document after it was read to its end.
 pub struct Review {
     pub verification: Verification,
+    /// What it was, if it was no nested document.
+    pub flat: Option<Flat>,
     /// Where it breaks the team's rules.
     pub breaches: Issues<Rule>,
 }
@@ -115,6 +118,10 @@ impl Reviewer {
             self.breaches.name_analysis(&analysis.place.analysis);
         }
         let verification = self.verifier.observe(event)?;
-        Ok(verification.map(|verification| Review { verification, breaches: std::mem::take(&mut self.breaches) }))
+        Ok(verification.map(|verification| Review {
+            verification,
+            flat: None,
+            breaches: std::mem::take(&mut self.breaches),
+        }))
     }
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use golden::cli::{Compress, Existing, Output, Progress, Reporter, open_input};
+use golden::document::flat::Flat;
 use golden::document::verify::{Counts, Verification};
 use golden::document::{Created, Fields, Layout, Writer, time};
 use golden::{Context, Result};
@@ -22,13 +23,16 @@ use serde_json::Value;
 use self::staged::Staged;
 use crate::cli::Cli;
 use crate::report::totals;
+use crate::source::Source;
 
 pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     let input = open_input(file)?;
     let created_at = cli.created_at.as_deref().map(|given| Created::new(Some(given))).transpose()?;
     let progress = Progress::start(reporter, "reading", "analyses", None);
-    let staged = Staged::read(input.reader, cli.limits(), |units| progress.advance(units)).context(|| &input.name)?;
+    let Source { reader, origin } = Source::new(input.reader, cli.limits()).context(|| &input.name)?;
+    let mut staged = Staged::read(reader, cli.limits(), |units| progress.advance(units)).context(|| &input.name)?;
     drop(progress);
+    let flat = origin.complete(&mut staged.verification);
     staged.refuse_faults().context(|| &input.name)?;
     let mut top_level = staged.top_level.clone();
     set_totals(&mut top_level, &staged.verification);
@@ -45,6 +49,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
         counts,
         content_sha256: seals.content.to_string(),
         document_sha256: seals.document.to_string(),
+        flat,
     };
     reporter.report(&report, false)?;
     Ok(ExitCode::SUCCESS)
@@ -75,11 +80,17 @@ struct Report {
     counts: Counts,
     content_sha256: String,
     document_sha256: String,
+    /// What it was made of, if that was no nested document.
+    flat: Option<Flat>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "sealed {}", totals(&self.counts))?;
+        let counts = totals(&self.counts);
+        match &self.flat {
+            Some(flat) => writeln!(f, "sealed {counts}, made of a {flat}")?,
+            None => writeln!(f, "sealed {counts}")?,
+        }
         writeln!(f, "content sha256 {}", self.content_sha256)
     }
 }

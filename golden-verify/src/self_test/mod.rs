@@ -3,6 +3,7 @@
 
 mod digests;
 mod experiment;
+mod flat;
 mod report;
 mod rules;
 mod specimen;
@@ -26,13 +27,15 @@ use serde_json::Value;
 use self::report::{Report, Trial};
 use crate::cli::Cli;
 use crate::review::{Criteria, Review, Rule};
+use crate::source::Source;
 
 pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
-    let mut input = open_input(file)?;
+    let input = open_input(file)?;
     let mut text = Vec::new();
-    input.reader.read_to_end(&mut text).context(|| format!("cannot read {}", input.name))?;
+    let mut source = Source::new(input.reader, cli.limits()).context(|| &input.name)?;
+    source.reader.read_to_end(&mut text).context(|| format!("cannot read {}", input.name))?;
     let intact = review(&text, &Criteria::new(Checksums::Optional, cli.limits(), &Settings::default()));
-    if !intact.context(|| &input.name)?.is_ok() {
+    if !source.origin.review(intact.context(|| &input.name)?).is_ok() {
         return Err(Error::data(format!("{} does not verify, and a self-test begins with what does", input.name))
             .guidance("golden-verify without --self-test lists what is wrong"));
     }
@@ -52,7 +55,8 @@ type Verify<'v> = dyn Fn(&[u8], &Criteria) -> Result<Review> + 'v;
 fn review(text: &[u8], criteria: &Criteria) -> Result<Review> {
     // Read as a file would be, so that gzip is recognised.
     let text: Box<dyn std::io::Read + Send> = Box::new(std::io::Cursor::new(text.to_vec()));
-    criteria.review(decompressed(text)?, |_| ())
+    let Source { reader, origin } = Source::new(decompressed(text)?, criteria.limits())?;
+    Ok(origin.review(criteria.review(reader, |_| ())?))
 }
 
 /// Something that golden-verify claims to notice.

@@ -3,8 +3,8 @@
 use golden::document::verify::Check;
 use serde_json::{Value, json};
 
-use super::digests;
 use super::experiment::{Experiment, items, remove, set};
+use super::{digests, flat};
 
 /// The experiments that `check` must notice. A check that is added asks for its own here.
 pub fn experiments(check: Check) -> Vec<Experiment> {
@@ -36,6 +36,7 @@ pub fn experiments(check: Check) -> Vec<Experiment> {
         Check::ContentDigest => digests::contents(),
         Check::DocumentDigest => digests::documents(),
         Check::Unsealed => digests::unsealed(),
+        Check::FlatCount | Check::Hash | Check::ChunkTotal | Check::Orphan => flat::experiments(check),
     }
 }
 

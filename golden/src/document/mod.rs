@@ -3,6 +3,7 @@
 
 pub mod canonical;
 mod created;
+pub mod flat;
 mod head;
 mod model;
 pub mod normal;

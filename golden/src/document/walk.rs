@@ -96,7 +96,7 @@ pub(super) fn error_at(place: Option<&Place>, at: Position, message: impl std::f
 
 /// The walk: where it is, and what it has collected.
 pub(super) struct Walker<'a, R> {
-    scanner: Scanner<R>,
+    pub(super) scanner: Scanner<R>,
     max_record: usize,
     /// The record that is being read, or was read last.
     place: Option<Place>,
@@ -132,13 +132,7 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     fn document(&mut self) -> Result<()> {
-        self.scanner.skip_prefix(b"\xef\xbb\xbf")?;
-        match self.scanner.peek()? {
-            Some(b'{') => self.scanner.step(),
-            Some(b'[') => return Err(not_golden("it is a JSON array, not an object")),
-            Some(_) => return Err(not_golden("it does not begin with `{`")),
-            None => return Err(not_golden("it is empty")),
-        }
+        self.open_document()?;
         let mut keys = BTreeSet::new();
         let mut members = Members::default();
         let mut analyses = None;
@@ -153,11 +147,27 @@ impl<'a, R: Read> Walker<'a, R> {
                 members.push(key, self.scanner.captured(), at);
             }
         }
-        if let Some(byte) = self.scanner.peek()? {
-            let what = if byte == b'{' { "a second document follows" } else { "something follows" };
-            return Err(error_at(None, self.scanner.position(), format!("{what} after the end of the document")));
-        }
+        self.end_document()?;
         self.push(Piece::End { members, analyses })
+    }
+
+    /// Steps over the bracket that opens a document.
+    pub(super) fn open_document(&mut self) -> Result<()> {
+        self.scanner.skip_prefix(b"\xef\xbb\xbf")?;
+        match self.scanner.peek()? {
+            Some(b'{') => self.scanner.step(),
+            Some(b'[') => return Err(not_golden("it is a JSON array, not an object")),
+            Some(_) => return Err(not_golden("it does not begin with `{`")),
+            None => return Err(not_golden("it is empty")),
+        }
+        Ok(())
+    }
+
+    /// Fails if anything but white space follows the document.
+    pub(super) fn end_document(&mut self) -> Result<()> {
+        let Some(byte) = self.scanner.peek()? else { return Ok(()) };
+        let what = if byte == b'{' { "a second document follows" } else { "something follows" };
+        Err(error_at(None, self.scanner.position(), format!("{what} after the end of the document")))
     }
 
     fn check_version(&mut self, at: Position) -> Result<()> {
@@ -230,7 +240,7 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     /// Steps over the bracket that opens an array or object.
-    fn open(&mut self, bracket: u8, otherwise: &str) -> Result<()> {
+    pub(super) fn open(&mut self, bracket: u8, otherwise: &str) -> Result<()> {
         if self.scanner.peek()? != Some(bracket) {
             return Err(self.unexpected(otherwise)?);
         }
@@ -239,7 +249,7 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     /// Steps to the next item of an array, of which `count` were read; false at its end.
-    fn next_item(&mut self, count: u64) -> Result<bool> {
+    pub(super) fn next_item(&mut self, count: u64) -> Result<bool> {
         match self.scanner.peek()? {
             Some(b']') => {
                 self.scanner.step();
@@ -256,7 +266,7 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     /// Steps to the value of an object's next member; None at the object's end.
-    fn next_key(&mut self, seen: &mut BTreeSet<String>) -> Result<Option<String>> {
+    pub(super) fn next_key(&mut self, seen: &mut BTreeSet<String>) -> Result<Option<String>> {
         match self.scanner.peek()? {
             Some(b'}') => {
                 self.scanner.step();
@@ -292,7 +302,7 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     /// Captures the value ahead, of a record of which `so_far` bytes were read, and says where it is.
-    fn capture(&mut self, so_far: usize, what: &str) -> Result<Position> {
+    pub(super) fn capture(&mut self, so_far: usize, what: &str) -> Result<Position> {
         if matches!(self.scanner.peek()?, None | Some(b',' | b':' | b']' | b'}')) {
             return Err(self.unexpected("expected a value")?);
         }
@@ -338,7 +348,7 @@ impl<'a, R: Read> Walker<'a, R> {
         error_at(self.place.as_ref(), at, "the document ends here, before it is complete: it is truncated")
     }
 
-    fn fault(&self, fault: Fault) -> Error {
+    pub(super) fn fault(&self, fault: Fault) -> Error {
         error_at(self.place.as_ref(), fault.at, fault.message)
     }
 

@@ -42,11 +42,19 @@ pub enum Check {
     RepeatedUrl,
     /// Nothing to search: an analysis without chunks, a chunk without text.
     Empty,
+    /// Of a flat document: `counts` against what is there.
+    FlatCount,
+    /// Of a flat document: a chunk's `hash` against its text.
+    Hash,
+    /// Of a flat document: `chunk_total` against what is there.
+    ChunkTotal,
+    /// Of a flat document: a chunk or artifact of an analysis that is not there.
+    Orphan,
 }
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Required,
         Self::Type,
         Self::Count,
@@ -61,6 +69,10 @@ impl Check {
         Self::ChunkIndex,
         Self::RepeatedUrl,
         Self::Empty,
+        Self::FlatCount,
+        Self::Hash,
+        Self::ChunkTotal,
+        Self::Orphan,
     ];
 
     /// Whether it looks at totals and digests: those a deliberate edit leaves behind wrong, and sealing

@@ -8,13 +8,13 @@ mod rules;
 use std::io::Read;
 
 use golden::document::flat::Flat;
-use golden::document::verify::{Checksums, Examined, Issues, Severity, Verification, Verifier, examine};
+use golden::document::verify::{Checksums, Counts, Examined, Issues, Severity, Verification, Verifier, examine};
 use golden::document::{Event, Fields, Limits, Place, RecordKind, read_with};
 use golden::settings::Settings;
 use golden::{Error, Result};
 
 pub use self::rules::Rule;
-use self::rules::RuleBook;
+use self::rules::{Noticed, RuleBook, Watch};
 
 /// What a document is held against.
 pub struct Criteria {
@@ -26,7 +26,7 @@ pub struct Criteria {
 /// What a record by itself shows.
 pub struct Looked {
     examined: Examined,
-    breaches: Issues<Rule>,
+    noticed: Noticed,
 }
 
 impl AsRef<Examined> for Looked {
@@ -73,7 +73,12 @@ impl Criteria {
 
     /// Looks at a chunk, or at an analysis with its findings and artifacts.
     pub fn look(&self, kind: RecordKind, place: &Place, fields: &Fields) -> Looked {
-        Looked { examined: examine(kind, place, fields), breaches: self.rules.look(kind, place, fields) }
+        Looked { examined: examine(kind, place, fields), noticed: self.rules.look(kind, place, fields) }
+    }
+
+    /// Holds a reviewed document against another one, of which it may be asked not to have fewer records.
+    pub fn hold_against(&self, review: &mut Review, other: &Counts) {
+        review.breaches.append(self.rules.not_fewer(&review.verification.counts, other));
     }
 
     /// Reads a document and reviews it; `progress` hears of every analysis.
@@ -95,33 +100,30 @@ impl Criteria {
 /// Takes what a reader comes across, and says at the end what is wrong with it.
 pub struct Reviewer {
     verifier: Verifier,
-    breaches: Issues<Rule>,
+    watch: Watch,
 }
 
 impl Reviewer {
     /// A reviewer at the start of a document.
     pub fn new(criteria: &Criteria) -> Self {
-        Self { verifier: Verifier::new(criteria.checksums), breaches: Issues::default() }
+        Self { verifier: Verifier::new(criteria.checksums), watch: Watch::new(&criteria.rules) }
     }
 
     /// Takes the next event, its record looked at. At the document's end it gives the review.
     pub fn observe<T: AsRef<Examined> + AsRef<Looked>>(&mut self, event: &Event<T>) -> Result<Option<Review>> {
-        let looked: Option<&Looked> = match event {
-            Event::Chunk(chunk) => Some(chunk.fields.as_ref()),
-            Event::Analysis(analysis) => Some(analysis.fields.as_ref()),
-            Event::End(_) => None,
-        };
-        if let Some(looked) = looked {
-            self.breaches.append(looked.breaches.clone());
+        match event {
+            Event::Chunk(chunk) => self.watch.chunk(&chunk.place, noticed(&chunk.fields))?,
+            Event::Analysis(analysis) => {
+                self.watch.analysis(&analysis.place, analysis.chunks, noticed(&analysis.fields))?;
+            }
+            Event::End(_) => {}
         }
-        if let Event::Analysis(analysis) = event {
-            self.breaches.name_analysis(&analysis.place.analysis);
-        }
-        let verification = self.verifier.observe(event)?;
-        Ok(verification.map(|verification| Review {
-            verification,
-            flat: None,
-            breaches: std::mem::take(&mut self.breaches),
-        }))
+        let Some(verification) = self.verifier.observe(event)? else { return Ok(None) };
+        let breaches = self.watch.finish(&verification.counts)?;
+        Ok(Some(Review { verification, flat: None, breaches }))
     }
+}
+
+fn noticed(looked: &impl AsRef<Looked>) -> &Noticed {
+    &looked.as_ref().noticed
 }

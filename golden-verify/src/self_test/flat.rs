@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn the_specimen_has_nothing_wrong() {
         let criteria = Criteria::new(Checksums::Optional, Limits::default(), &Settings::default());
-        let review = super::super::review(specimen().to_string().as_bytes(), &criteria).unwrap();
+        let review = super::super::review(specimen().to_string().as_bytes(), &criteria, None).unwrap();
         assert_eq!(review.verification.issues.iter().count(), 0);
         assert!(review.flat.is_some());
     }

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use golden::cli::{Progress, Reporter, decompressed, open_input};
 use golden::document::Limits;
-use golden::document::verify::{Check, Checksums, Severity};
+use golden::document::verify::{Check, Checksums, Counts, Severity};
 use golden::settings::Settings;
 use golden::{Context, Error, Kind, Result};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     let mut text = Vec::new();
     let mut source = Source::new(input.reader, cli.limits()).context(|| &input.name)?;
     source.reader.read_to_end(&mut text).context(|| format!("cannot read {}", input.name))?;
-    let intact = review(&text, &Criteria::new(Checksums::Optional, cli.limits(), &Settings::default()));
+    let intact = review(&text, &Criteria::new(Checksums::Optional, cli.limits(), &Settings::default()), None);
     if !source.origin.review(intact.context(|| &input.name)?).is_ok() {
         return Err(Error::data(format!("{} does not verify, and a self-test begins with what does", input.name))
             .guidance("golden-verify without --self-test lists what is wrong"));
@@ -49,14 +49,18 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     Ok(if report.is_ok() { ExitCode::SUCCESS } else { Kind::Data.into() })
 }
 
-/// How a text is verified: that which is put to the test.
-type Verify<'v> = dyn Fn(&[u8], &Criteria) -> Result<Review> + 'v;
+/// How a text is verified, and held against what another document counted: that which is put to the test.
+type Verify<'v> = dyn Fn(&[u8], &Criteria, Option<&Counts>) -> Result<Review> + 'v;
 
-fn review(text: &[u8], criteria: &Criteria) -> Result<Review> {
+fn review(text: &[u8], criteria: &Criteria, other: Option<&Counts>) -> Result<Review> {
     // Read as a file would be, so that gzip is recognised.
     let text: Box<dyn std::io::Read + Send> = Box::new(std::io::Cursor::new(text.to_vec()));
     let Source { reader, origin } = Source::new(decompressed(text)?, criteria.limits())?;
-    Ok(origin.review(criteria.review(reader, |_| ())?))
+    let mut review = origin.review(criteria.review(reader, |_| ())?);
+    if let Some(other) = other {
+        criteria.hold_against(&mut review, other);
+    }
+    Ok(review)
 }
 
 /// Something that golden-verify claims to notice.
@@ -134,10 +138,11 @@ impl<'v> Laboratory<'v> {
         let specimen = if matches!(claim, Claim::Rule(_)) { &self.small_specimen } else { &self.specimen };
         let checksums = if claim == Claim::Check(Check::Unsealed) { Checksums::Required } else { Checksums::Optional };
         let criteria = Criteria::new(checksums, self.limits, &settings);
-        let undamaged = (self.verify)(specimen.to_string().as_bytes(), &criteria);
+        let undamaged = (self.verify)(specimen.to_string().as_bytes(), &criteria, None);
+        let counts = undamaged.as_ref().ok().map(|review| &review.verification.counts);
         let mut trial = Trial { claim, tried: 0, missed: Vec::new() };
         for experiment in experiments {
-            let damaged = (self.verify)(&experiment.text_of(specimen), &criteria);
+            let damaged = (self.verify)(&experiment.text_of(specimen), &criteria, counts);
             let severity = experiment.severity;
             trial.tried += 1;
             if claim.count(severity, &damaged) <= claim.count(severity, &undamaged) {

@@ -1,9 +1,12 @@
 //! The words of the backup document.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::{fmt, io};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use crate::Result;
 
 /// The version this crate writes and reads.
 pub const VERSION: &str = "1.0";
@@ -115,6 +118,33 @@ impl fmt::Display for Place {
             None => Ok(()),
         }
     }
+}
+
+/// A place on its way to disk and back: position and id of the analysis, then of the child.
+type Packed<'a> = (u64, Option<Cow<'a, str>>, Option<(&'a str, u64, Option<Cow<'a, str>>)>);
+
+impl Place {
+    /// The place as one line of text, for where there are too many to keep in memory.
+    pub fn pack(&self) -> Result<Vec<u8>> {
+        let child = self.child.as_ref().map(|(kind, child)| (kind.singular(), child.position, packed_id(child)));
+        let packed: Packed<'_> = (self.analysis.position, packed_id(&self.analysis), child);
+        Ok(serde_json::to_vec(&packed).map_err(io::Error::from)?)
+    }
+
+    /// The place that was packed.
+    pub fn unpack(text: &[u8]) -> Result<Self> {
+        let (position, id, child): Packed<'_> = serde_json::from_slice(text).map_err(io::Error::from)?;
+        let name = |position, id: Option<Cow<'_, str>>| RecordName { position, id: id.map(Cow::into_owned) };
+        let child = child.and_then(|(kind, position, id)| {
+            let kind = RecordKind::ALL.into_iter().find(|other| other.singular() == kind)?;
+            Some((kind, name(position, id)))
+        });
+        Ok(Self { analysis: name(position, id), child })
+    }
+}
+
+fn packed_id(name: &RecordName) -> Option<Cow<'_, str>> {
+    name.id.as_deref().map(Cow::Borrowed)
 }
 
 /// An id as people and digests see it: strings as they are, integers in decimal.

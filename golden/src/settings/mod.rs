@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-pub use self::rules::{Level, Rules};
+pub use self::rules::{ContentLength, ContentType, Level, NearDuplicate, RequiredFields, Rules, Totals, UrlPattern};
 use crate::store::{
     AnalysesMapping, ArtifactsMapping, ChunksMapping, EmbeddingPin, FindingsMapping, Mapping, VectorsMapping,
 };
@@ -54,7 +54,7 @@ impl Settings {
 
     /// Reads settings from TOML text.
     pub fn parse(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|error| Error::usage(error.to_string().trim_end()))?;
         let File { analyses, chunks, findings, artifacts, vectors, embedding, rules } = file;
         let mapping = Mapping { analyses, chunks, findings, artifacts, vectors, embedding };
         mapping.check()?;

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 pub use self::issue::{Check, Group, Issue, Issues, Severity};
 use self::issue::{Excusable, Excuse};
-pub use self::record::{Examined, examine};
-use self::record::{excerpt, is_date};
+use self::record::is_date;
+pub use self::record::{Examined, examine, excerpt};
 use self::unique::Fingerprints;
 use super::canonical::Digest;
 use super::reader::{Analysis, Chunk, End, Event, Limits, read_with};

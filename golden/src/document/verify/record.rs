@@ -122,7 +122,7 @@ fn is_tagged(value: &Value) -> bool {
 }
 
 /// A value in a message: short, and in one line.
-pub(super) fn excerpt(value: &Value) -> String {
+pub fn excerpt(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = value.to_string();
     match text.char_indices().nth(LONGEST) {

@@ -1,11 +1,8 @@
 //! Ids and URLs that occur more than once, among any number of records in bounded memory.
 
-use std::borrow::Cow;
-use std::io;
-
 use super::record::Fingerprint;
 use crate::Result;
-use crate::document::{Place, RecordKind, RecordName};
+use crate::document::Place;
 use crate::spill::Sorter;
 
 /// How much memory a set of ids may take before it spills to disk.
@@ -28,7 +25,7 @@ impl Fingerprints {
     }
 
     pub fn add(&mut self, fingerprint: &Fingerprint, place: &Place) -> Result<()> {
-        self.sorter.push(fingerprint, &encode(place)?)
+        self.sorter.push(fingerprint, &place.pack()?)
     }
 
     /// Hands out every repetition.
@@ -38,34 +35,11 @@ impl Fingerprints {
             let (fingerprint, place) = entry?;
             match &first {
                 Some((same, first)) if *same == fingerprint => {
-                    found(Repetition { first: decode(first)?, again: decode(&place)? });
+                    found(Repetition { first: Place::unpack(first)?, again: Place::unpack(&place)? });
                 }
                 _ => first = Some((fingerprint, place)),
             }
         }
         Ok(())
     }
-}
-
-/// A place on its way to disk and back: position and id of the analysis, then of the child.
-type Encoded<'a> = (u64, Option<Cow<'a, str>>, Option<(&'a str, u64, Option<Cow<'a, str>>)>);
-
-fn encode(place: &Place) -> Result<Vec<u8>> {
-    let child = place.child.as_ref().map(|(kind, child)| (kind.singular(), child.position, id_of(child)));
-    let encoded: Encoded<'_> = (place.analysis.position, id_of(&place.analysis), child);
-    Ok(serde_json::to_vec(&encoded).map_err(io::Error::from)?)
-}
-
-fn id_of(name: &RecordName) -> Option<Cow<'_, str>> {
-    name.id.as_deref().map(Cow::Borrowed)
-}
-
-fn decode(text: &[u8]) -> Result<Place> {
-    let (position, id, child): Encoded<'_> = serde_json::from_slice(text).map_err(io::Error::from)?;
-    let name = |position, id: Option<Cow<'_, str>>| RecordName { position, id: id.map(Cow::into_owned) };
-    let child = child.and_then(|(kind, position, id)| {
-        let kind = RecordKind::ALL.into_iter().find(|other| other.singular() == kind)?;
-        Some((kind, name(position, id)))
-    });
-    Ok(Place { analysis: name(position, id), child })
 }

@@ -9,6 +9,7 @@ const README: &str = include_str!("../../README.md");
 const FORMAT: &str = include_str!("../../docs/format.md");
 const MAPPING: &str = include_str!("../../docs/mapping.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
+const RULES: &str = include_str!("../../docs/rules.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
@@ -84,6 +85,28 @@ fn the_mappings_shown_are_valid() {
 }
 
 #[test]
+fn the_rules_shown_are_valid_and_all_there_are() {
+    for example in blocks(RULES, "toml") {
+        Settings::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
+    }
+    let mut shown = BTreeSet::new();
+    for row in RULES.lines().filter(|line| line.starts_with("| `")) {
+        let [_, rule, setting, ..] = row.split(" | ").flat_map(|cell| cell.split("| ")).collect::<Vec<_>>()[..] else {
+            panic!("{row}");
+        };
+        let setting = setting.trim_matches('`');
+        assert!(setting.starts_with(&format!("{} =", rule.trim_matches('`'))), "{row}");
+        let settings = Settings::parse(&format!("[rules]\n{setting}\n")).unwrap_or_else(|error| panic!("{error}"));
+        assert_ne!(settings, Settings::default(), "{row}");
+        shown.insert(rule.trim_matches('`').to_owned());
+    }
+    let error = Settings::parse("[rules]\nno-such-rule = 1\n").expect_err("an unknown rule");
+    let (_, known) = error.message().split_once("expected one of").expect("the known rules");
+    let is_mark = |c: char| c.is_whitespace() || c == '`';
+    assert_eq!(shown, known.split(',').map(|rule| rule.trim_matches(is_mark).to_owned()).collect());
+}
+
+#[test]
 fn every_option_in_the_documentation_exists() {
     let sandbox = Sandbox::new();
     let words = |text: &str| -> BTreeSet<String> {
@@ -92,7 +115,7 @@ fn every_option_in_the_documentation_exists() {
     };
     let known: BTreeSet<_> =
         PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
-    for page in [README, FORMAT, FLAT, MAPPING, IMPORT] {
+    for page in [README, FORMAT, FLAT, MAPPING, RULES, IMPORT] {
         let unknown: Vec<_> = words(page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

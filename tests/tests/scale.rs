@@ -13,28 +13,60 @@ use wait4::Wait4;
 /// What each program may take, whatever the size of the dataset.
 const MEMORY: u64 = 64 << 20;
 
+/// Those rules that hold records against each other.
+const RULES_THAT_REMEMBER: &str = r#"
+    [rules]
+    url-equivalent = "warning"
+    near-duplicate = { level = "warning", similarity = 0.7 }
+"#;
+
 #[test]
 fn memory_is_bounded() {
     let sandbox = Sandbox::new();
     let sample = Sample { amount: Amount::Content(Size(60_000_000)), ..Sample::default() };
     sample.create(&sandbox.path("app.db")).expect("a sample database");
     sandbox.sql("new.db", &sample.schema());
+    sandbox.write("rules.toml", RULES_THAT_REMEMBER);
     for (program, arguments) in [
         ("golden-export", "--all --db app.db --output backup.json"),
         ("golden-verify", "backup.json"),
+        ("golden-verify", "--schema rules.toml backup.json"),
         ("golden-import", "--db new.db --no-embed backup.json"),
         ("golden-verify", "--db new.db backup.json"),
         ("golden-import", "--db new.db --replace-all --no-embed backup.json"),
         ("golden-verify", "--seal backup.json --output sealed.json"),
         ("golden-export", "--all --db app.db --chunks --output chunks.jsonl"),
     ] {
-        let mut command = sandbox.command(program);
-        command.args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
-        let used = command.spawn().expect("it starts").wait4().expect("it ends");
-        assert!(used.status.success(), "{program} {arguments}");
-        let peak = used.rusage.maxrss;
-        assert!(peak <= MEMORY, "{program} {arguments}: {} MiB", peak >> 20);
+        runs_in_bounded_memory(&sandbox, program, arguments);
     }
+}
+
+fn runs_in_bounded_memory(sandbox: &Sandbox, program: &str, arguments: &str) {
+    let mut command = sandbox.command(program);
+    command.args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+    let used = command.spawn().expect("it starts").wait4().expect("it ends");
+    assert!(used.status.success(), "{program} {arguments}");
+    let peak = used.rusage.maxrss;
+    assert!(peak <= MEMORY, "{program} {arguments}: {} MiB", peak >> 20);
+}
+
+#[test]
+fn any_number_of_identical_texts_is_compared_in_proportion() {
+    const TEXTS: usize = 40_000;
+    let sandbox = Sandbox::new();
+    sandbox.write("rules.toml", RULES_THAT_REMEMBER);
+    let chunk = r#"{"content": "One of very many chunks that have the same text, word for word."}"#;
+    let mut document = format!(
+        r#"{{"version": "1.0", "created_at": "2026-01-01T00:00:00Z",
+        "metadata": {{"total_analyses": 1, "total_chunks": {TEXTS}, "total_artifacts": 0}},
+        "analyses": [{{"id": "a", "url": "u", "content_type": "t", "status": "completed",
+        "created_at": "2026-01-01T00:00:00Z", "chunks": [{chunk}"#
+    );
+    document.extend((1..TEXTS).flat_map(|_| [",", chunk]));
+    document.push_str("]}]}");
+    sandbox.write("same.json", document);
+    runs_in_bounded_memory(&sandbox, "golden-verify", "--schema rules.toml same.json");
+    sandbox.sh("golden-verify --schema rules.toml same.json").ok().says(&format!("{} warnings", TEXTS - 1));
 }
 
 #[test]

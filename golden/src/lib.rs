@@ -14,6 +14,8 @@ pub mod document;
 mod error;
 #[cfg(feature = "document")]
 pub mod parallel;
+#[cfg(any(feature = "cli", feature = "document"))]
+pub mod section;
 #[cfg(feature = "store")]
 pub mod settings;
 #[cfg(feature = "document")]

@@ -5,9 +5,9 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use crate::section::Section;
 use crate::{Context, Error, Result};
 
 /// How much memory reading back may take, over all runs.
@@ -110,7 +110,7 @@ impl Sorter {
         if let Some(file) = self.file.map(Arc::new) {
             let read_size = (MERGE_MEMORY / self.runs.len().max(1)).clamp(4 << 10, 256 << 10);
             for rest in self.runs {
-                let run = Run { file: Arc::clone(&file), rest };
+                let run = Section::new(Arc::clone(&file), rest);
                 sorted.sources.push(Source::Run(BufReader::with_capacity(read_size, run)));
             }
         }
@@ -134,23 +134,8 @@ pub struct Sorted {
 type Head = (Vec<u8>, usize, Vec<u8>);
 
 enum Source {
-    Run(BufReader<Run>),
+    Run(BufReader<Section>),
     Memory { bytes: Vec<u8>, entries: std::vec::IntoIter<Entry> },
-}
-
-/// A run in the file.
-struct Run {
-    file: Arc<File>,
-    rest: Range<u64>,
-}
-
-impl Read for Run {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.rest.end - self.rest.start).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.file.read_at(&mut buffer[..wanted], self.rest.start)?;
-        self.rest.start += read as u64;
-        Ok(read)
-    }
 }
 
 impl Source {
@@ -160,7 +145,7 @@ impl Source {
                 Ok(entries.next().map(|entry| (key_of(bytes, &entry).to_vec(), value_of(bytes, &entry).to_vec())))
             }
             Self::Run(reader) => {
-                if reader.buffer().is_empty() && reader.get_ref().rest.is_empty() {
+                if reader.buffer().is_empty() && reader.get_ref().is_empty() {
                     return Ok(None);
                 }
                 let mut lengths = [[0; 4]; 2];

@@ -10,8 +10,8 @@ mod report;
 
 pub use database::DatabaseArgs;
 pub use generate::{Generate, generate};
-pub use input::{Input, decompressed, open_input, open_raw};
+pub use input::{Input, Kept, begins_with, decompressed, open_input, open_kept, open_raw};
 pub use lock::Lock;
 pub use output::{Compress, Existing, Output};
 pub use progress::Progress;
-pub use report::{ReportArgs, Reporter, Stream, finish};
+pub use report::{Json, ReportArgs, Reporter, Stream, finish};

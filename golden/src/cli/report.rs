@@ -1,12 +1,13 @@
 //! Reports and errors: text for people or one JSON document for programs, and the exit code.
 
-use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::json;
+use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::{Error, Kind, Result};
 
@@ -54,17 +55,30 @@ impl Reporter {
         !self.is_quiet() && io::stderr().is_terminal()
     }
 
-    /// Prints the report. In text form it ends with its own newline; `--quiet` leaves it out unless
-    /// it has something that must be seen.
+    /// Whether reports are JSON.
+    pub fn is_json(&self) -> bool {
+        self.args.json
+    }
+
+    /// Prints the report, as it is made: it may be of any length. In text form it ends with its own
+    /// newline; `--quiet` leaves it out unless it has something that must be seen.
     pub fn report<R: Display + Serialize>(&self, report: &R, must_be_seen: bool) -> Result<()> {
-        let text = if self.args.json {
-            format!("{}\n", serde_json::to_string_pretty(report).map_err(io::Error::from)?)
-        } else if self.args.quiet && !must_be_seen {
+        if self.args.quiet && !self.args.json && !must_be_seen {
             return Ok(());
+        }
+        let mut out = BufWriter::with_capacity(BUFFER, self.open());
+        if self.args.json {
+            let mut serializer = serde_json::Serializer::with_formatter(&mut out, Layout::default());
+            report.serialize(&mut serializer).map_err(io::Error::from)?;
+            writeln!(out)?;
         } else {
-            report.to_string()
-        };
-        self.write(&text)?;
+            let mut text = Text { out: &mut out, failure: None };
+            if write!(text, "{report}").is_err() {
+                let why = text.failure.unwrap_or_else(|| io::Error::other("the report cannot be put together"));
+                return Err(why.into());
+            }
+        }
+        out.flush()?;
         Ok(())
     }
 
@@ -83,14 +97,10 @@ impl Reporter {
         }
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
+    fn open(&self) -> Box<dyn Write> {
         match self.stream {
-            Stream::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes())?;
-                out.flush()
-            }
-            Stream::Stderr => io::stderr().lock().write_all(text.as_bytes()),
+            Stream::Stdout => Box::new(io::stdout().lock()),
+            Stream::Stderr => Box::new(io::stderr().lock()),
         }
     }
 
@@ -103,7 +113,81 @@ impl Reporter {
             "error": {"message": error.message(), "guidance": error.next_step()},
             "exit_code": error.kind() as u8,
         });
-        let _ = self.write(&format!("{document:#}\n"));
+        let mut out = self.open();
+        let _ = writeln!(out, "{document:#}").and_then(|()| out.flush());
+    }
+}
+
+/// JSON text that goes into a report as it is.
+pub struct Json<'t>(pub &'t str);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0.as_bytes())
+    }
+}
+
+/// Indents by two spaces, and passes on [`Json`], which is the only thing in reports that comes as bytes.
+#[derive(Default)]
+struct Layout(PrettyFormatter<'static>);
+
+impl Formatter for Layout {
+    fn write_byte_array<W: Write + ?Sized>(&mut self, out: &mut W, json: &[u8]) -> io::Result<()> {
+        out.write_all(json)
+    }
+
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_array(out)
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array(out)
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(out, first)
+    }
+
+    fn end_array_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array_value(out)
+    }
+
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object(out)
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object(out)
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(out, first)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(out)
+    }
+
+    fn end_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_value(out)
+    }
+}
+
+/// How much of a report is written at once.
+const BUFFER: usize = 64 * 1024;
+
+/// Text on its way out. Formatting knows only that it failed, so the reason waits here.
+struct Text<W> {
+    out: W,
+    failure: Option<io::Error>,
+}
+
+impl<W: Write> fmt::Write for Text<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.out.write_all(text.as_bytes()).map_err(|error| {
+            self.failure = Some(error);
+            fmt::Error
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod canonical;
 mod created;
+mod extent;
 pub mod flat;
 mod head;
 mod model;
@@ -22,6 +23,7 @@ mod writer;
 
 pub use canonical::Digest;
 pub use created::Created;
+pub use extent::Extent;
 pub use head::{HEAD_BYTES, head_metadata};
 pub use model::{
     Fields, Place, RecordKind, RecordName, VERSION, column_of_field, derived_id, field_of_column, id_text,

@@ -7,6 +7,7 @@ use std::thread;
 use serde_json::Value;
 
 use super::canonical::{Digest, DigestArray, write_members};
+use super::extent::Extent;
 use super::model::{Fields, Place, RecordKind, id_text};
 use super::parse;
 use super::scan::Position;
@@ -57,6 +58,8 @@ pub struct Chunk<T = Fields> {
     pub sealed: Option<Value>,
     /// The digest of its fields.
     pub digest: Digest,
+    /// Where it stands in the input.
+    pub extent: Extent,
 }
 
 /// An analysis as it stands in the document, without its chunks.
@@ -74,6 +77,8 @@ pub struct Analysis<T = Fields> {
     pub digest_by_claims: Digest,
     /// How many chunks it has; None where `chunks` is missing.
     pub chunks: Option<u64>,
+    /// Where it stands in the input.
+    pub extent: Extent,
 }
 
 /// What is known when the document has ended.
@@ -122,7 +127,7 @@ pub fn read_with<R: Read + Send, T: Send>(
 /// A piece whose text has been understood.
 enum Parsed<T> {
     Chunk(Chunk<T>),
-    Analysis { place: Place, fields: T, sealed: Option<Value>, form: AnalysisForm, chunks: Option<u64> },
+    Analysis { place: Place, fields: T, sealed: Option<Value>, form: AnalysisForm, chunks: Option<u64>, extent: Extent },
     End { top_level: Fields, checksums: Option<Value>, analyses: Option<u64> },
 }
 
@@ -146,7 +151,7 @@ fn parse_batch<T>(batch: Batch, work: &impl Fn(RecordKind, &Place, Fields) -> T)
     for piece in batch.pieces {
         let piece = match piece {
             Piece::Chunk { place, text, at } => parse_chunk(place, &batch.text[text], at, &mut canonical, work),
-            Piece::Analysis { place, members, chunks } => parse_analysis(place, &members, chunks, work),
+            Piece::Analysis { place, members, chunks, extent } => parse_analysis(place, &members, chunks, extent, work),
             Piece::End { members, analyses } => parse_end(&members, analyses),
         };
         match piece {
@@ -175,13 +180,15 @@ fn parse_chunk<T>(
     write_members(&fields, canonical);
     let digest = Digest::of(canonical);
     let fields = work(RecordKind::Chunk, &place, fields);
-    Ok(Parsed::Chunk(Chunk { place, fields, sealed, digest }))
+    let extent = Extent::of_chunk(at.byte, text.len());
+    Ok(Parsed::Chunk(Chunk { place, fields, sealed, digest, extent }))
 }
 
 fn parse_analysis<T>(
     place: Place,
     members: &Members,
     chunks: Option<u64>,
+    extent: Extent,
     work: &impl Fn(RecordKind, &Place, Fields) -> T,
 ) -> Result<Parsed<T>> {
     let mut fields = members.parse().map_err(|fault| error_at(Some(&place), fault.at, fault.message))?;
@@ -191,7 +198,7 @@ fn parse_analysis<T>(
     let sealed = fields.remove("sha256");
     let form = AnalysisForm::new(&fields);
     let fields = work(RecordKind::Analysis, &place, fields);
-    Ok(Parsed::Analysis { place, fields, sealed, form, chunks })
+    Ok(Parsed::Analysis { place, fields, sealed, form, chunks, extent })
 }
 
 fn parse_end<T>(members: &Members, analyses: Option<u64>) -> Result<Parsed<T>> {
@@ -227,7 +234,7 @@ impl Assembly {
                 self.chunk_digests.push(chunk.digest);
                 Ok(Event::Chunk(chunk))
             }
-            Parsed::Analysis { place, fields, sealed, form, chunks } => {
+            Parsed::Analysis { place, fields, sealed, form, chunks, extent } => {
                 let digest = form.digest(&self.chunk_digests);
                 let mut digest_by_claims = digest;
                 if !self.chunk_claims.is_empty() {
@@ -239,7 +246,7 @@ impl Assembly {
                 self.chunk_digests.clear();
                 self.content.push(&digest);
                 self.content_by_claims.push(&claim(&sealed, digest));
-                Ok(Event::Analysis(Analysis { place, fields, sealed, digest, digest_by_claims, chunks }))
+                Ok(Event::Analysis(Analysis { place, fields, sealed, digest, digest_by_claims, chunks, extent }))
             }
             Parsed::End { top_level, checksums, analyses } => {
                 let analyses = require_top_level(&top_level, analyses)?;

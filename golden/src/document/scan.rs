@@ -77,6 +77,11 @@ impl<R: Read> Scanner<R> {
         self.position_of(self.next)
     }
 
+    /// How many bytes of the input lie behind the scanner.
+    pub fn offset(&self) -> u64 {
+        self.buffer_start + self.next as u64
+    }
+
     fn position_of(&mut self, index: usize) -> Position {
         // A capture in progress begins behind what is counted; its few lines are taken back.
         if index >= self.counted {

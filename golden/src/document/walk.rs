@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::extent::Extent;
 use super::parse::{self, Fault};
 use super::scan::{Cut, Position, Scanner};
 use super::{Fields, Place, RecordKind, RecordName, VERSION, id_text};
@@ -43,7 +44,7 @@ impl Batch {
 /// A part of the document that is parsed at once.
 pub(super) enum Piece {
     Chunk { place: Place, text: Range<usize>, at: Position },
-    Analysis { place: Place, members: Members, chunks: Option<u64> },
+    Analysis { place: Place, members: Members, chunks: Option<u64>, extent: Extent },
     End { members: Members, analyses: Option<u64> },
 }
 
@@ -192,12 +193,14 @@ impl<'a, R: Read> Walker<'a, R> {
     }
 
     fn analysis(&mut self) -> Result<()> {
+        let start = self.scanner.offset();
         self.open(b'{', "an analysis must be an object")?;
         let mut keys = BTreeSet::new();
-        let mut chunks = None;
+        let (mut chunks, mut chunks_at) = (None, start..start);
         while let Some(key) = self.next_key(&mut keys)? {
             if key == "chunks" {
-                chunks = Some(self.chunks()?);
+                let (count, at) = self.chunks()?;
+                (chunks, chunks_at) = (Some(count), at);
                 continue;
             }
             let at = self.capture(self.analysis.len(), "the analysis without its chunks")?;
@@ -211,13 +214,18 @@ impl<'a, R: Read> Walker<'a, R> {
         }
         let members = std::mem::take(&mut self.analysis);
         match self.place.clone() {
-            Some(place) => self.push(Piece::Analysis { place, members, chunks }),
+            Some(place) => {
+                let extent = Extent::of_analysis(start..self.scanner.offset(), chunks_at);
+                self.push(Piece::Analysis { place, members, chunks, extent })
+            }
             None => Ok(()),
         }
     }
 
-    fn chunks(&mut self) -> Result<u64> {
+    /// Walks the chunks of an analysis; gives how many there are, and what stands between their brackets.
+    fn chunks(&mut self) -> Result<(u64, Range<u64>)> {
         self.open(b'[', "`chunks` must be an array")?;
+        let start = self.scanner.offset();
         let mut count = 0;
         while self.next_item(count)? {
             if let Some(place) = &mut self.place {
@@ -236,7 +244,7 @@ impl<'a, R: Read> Walker<'a, R> {
         if let Some(place) = &mut self.place {
             place.child = None;
         }
-        Ok(count)
+        Ok((count, start..self.scanner.offset() - 1))
     }
 
     /// Steps over the bracket that opens an array or object.

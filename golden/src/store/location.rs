@@ -38,6 +38,15 @@ impl Location {
     }
 }
 
+impl Location {
+    /// Whether this is the URL of a database, and no path.
+    pub fn is_url(given: &str) -> bool {
+        let scheme = given.split_once(':').map_or("", |(scheme, _)| scheme);
+        let dialect = scheme.split('+').next().unwrap_or_default();
+        ["sqlite", "postgres", "postgresql"].iter().any(|known| dialect.eq_ignore_ascii_case(known))
+    }
+}
+
 /// Reads a path or a URL, SQLAlchemy's spellings included (`sqlite+aiosqlite:///app.db`). Messages
 /// never repeat the URL: it may hold a password.
 fn parse(given: &str) -> Result<PathBuf> {

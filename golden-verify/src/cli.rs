@@ -8,6 +8,7 @@ use golden::document::Limits;
 use golden::document::verify::Checksums;
 use golden::settings::Settings;
 
+use crate::difference::OnChange;
 use crate::review::Criteria;
 
 /// Prove that a golden document is whole and unaltered
@@ -27,7 +28,16 @@ pub struct Cli {
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["tee", "seal"])]
     pub db: Option<String>,
 
-    /// Rules, and the mapping for --db [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    /// Say what changed from OTHER to the document: another document, or a database (a SQLite file or a
+    /// URL), which is read inside the document's selection and columns; - is standard input
+    #[arg(long, value_name = "OTHER", conflicts_with_all = ["db", "tee", "seal", "self_test"])]
+    pub against: Option<String>,
+
+    /// With --against: exit with 1 if anything changed
+    #[arg(long, requires = "against")]
+    pub exit_code: bool,
+
+    /// Rules, and the mapping for databases [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
     #[arg(long, value_name = "FILE", conflicts_with = "seal")]
     pub schema: Option<PathBuf>,
 
@@ -88,6 +98,10 @@ impl Cli {
         Limits { max_record: self.max_record }
     }
 
+    pub fn on_change(&self) -> OnChange {
+        if self.exit_code { OnChange::Fail } else { OnChange::Report }
+    }
+
     pub fn criteria(&self, settings: &Settings) -> Criteria {
         let checksums = if self.require_checksums { Checksums::Required } else { Checksums::Optional };
         Criteria::new(checksums, self.limits(), settings)
@@ -98,6 +112,7 @@ const EXAMPLES: &str = "\
 Examples:
   golden-verify golden.json
   golden-verify --db data/app.db golden.json.gz
+  golden-verify golden.json --against yesterday.json.gz
   golden-export | golden-verify --tee --require-checksums | gzip > golden.json.gz
   golden-verify --seal --output golden.json edited.json
   golden-verify --self-test golden.json

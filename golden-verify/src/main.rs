@@ -3,6 +3,8 @@
 mod check;
 mod cli;
 mod compare;
+mod difference;
+mod merge;
 mod normal;
 mod report;
 mod review;
@@ -32,13 +34,15 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         generate(Cli::command(), what)?;
         return Ok(ExitCode::SUCCESS);
     }
-    match cli.files.as_slice() {
-        [file] if cli.tee => tee::run(cli, file, reporter),
-        [file] if cli.seal => seal::run(cli, file, reporter),
-        [file] if cli.self_test => self_test::run(cli, file, reporter),
+    match (cli.files.as_slice(), &cli.against) {
+        ([file], Some(other)) => difference::run(cli, file, other, reporter),
+        (_, Some(_)) => Err(Error::usage("--against takes one document at a time")),
+        ([file], None) if cli.tee => tee::run(cli, file, reporter),
+        ([file], None) if cli.seal => seal::run(cli, file, reporter),
+        ([file], None) if cli.self_test => self_test::run(cli, file, reporter),
         _ if cli.tee || cli.seal || cli.self_test => {
             Err(Error::usage("--tee, --seal and --self-test take one document at a time"))
         }
-        files => check::run(cli, files, reporter),
+        (files, None) => check::run(cli, files, reporter),
     }
 }

@@ -8,10 +8,11 @@ use golden::document::verify::{Counts, Group, Issues, Severity};
 use golden::document::{Place, RecordKind, RecordName};
 use golden::store::sqlite::DoubtfulVectors;
 use golden::{Kind, Result};
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::compare::{Comparison, OnlyCounted};
+use crate::difference::Against;
 use crate::review::Review;
 
 /// How the verification of one document ended. An error means that it could not be read to its end.
@@ -96,6 +97,8 @@ impl fmt::Display for Fault {
 /// The report on all documents.
 pub struct Report {
     outcomes: Vec<Outcome>,
+    /// What changed since another document, if that was asked for.
+    against: Option<Against>,
     detail: Detail,
 }
 
@@ -109,7 +112,12 @@ enum Detail {
 
 impl Report {
     pub fn new(outcomes: Vec<Outcome>) -> Self {
-        Self { outcomes, detail: Detail::Everything }
+        Self { outcomes, against: None, detail: Detail::Everything }
+    }
+
+    /// The report on a document and the one it was held against.
+    pub fn against(outcomes: Vec<Outcome>, against: Against) -> Self {
+        Self { against: Some(against), ..Self::new(outcomes) }
     }
 
     /// Prints the report; gives the exit code, the worst of all documents'.
@@ -122,7 +130,8 @@ impl Report {
     }
 
     fn failure(&self) -> Option<Kind> {
-        self.outcomes.iter().filter_map(Outcome::failure).max_by_key(|kind| *kind as u8)
+        let failures = self.outcomes.iter().filter_map(Outcome::failure);
+        failures.chain(self.against.as_ref().and_then(Against::failure)).max_by_key(|kind| *kind as u8)
     }
 }
 
@@ -131,7 +140,12 @@ impl fmt::Display for Report {
         self.outcomes.iter().try_for_each(|outcome| match self.detail {
             Detail::Everything => write_outcome(f, outcome),
             Detail::Faults => outcome.faults().iter().try_for_each(|fault| writeln!(f, "{}: {fault}", outcome.name)),
-        })
+        })?;
+        match (&self.against, self.detail) {
+            (Some(against), Detail::Everything) => write!(f, "{against}"),
+            (Some(against), Detail::Faults) => against.fault().iter().try_for_each(|fault| writeln!(f, "{fault}")),
+            (None, _) => Ok(()),
+        }
     }
 }
 
@@ -247,12 +261,14 @@ fn faults_of_database(comparison: &Comparison) -> Vec<Fault> {
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let failure = self.failure();
-        json!({
-            "ok": failure.is_none(),
-            "exit_code": failure.map_or(0, |kind| kind as u8),
-            "documents": self.outcomes.iter().map(outcome_json).collect::<Vec<_>>(),
-        })
-        .serialize(serializer)
+        let mut report = serializer.serialize_map(None)?;
+        if let Some(against) = &self.against {
+            report.serialize_entry("difference", against)?;
+        }
+        report.serialize_entry("documents", &self.outcomes.iter().map(outcome_json).collect::<Vec<_>>())?;
+        report.serialize_entry("exit_code", &failure.map_or(0, |kind| kind as u8))?;
+        report.serialize_entry("ok", &failure.is_none())?;
+        report.end()
     }
 }
 

@@ -27,10 +27,16 @@ fn memory_is_bounded() {
     sample.create(&sandbox.path("app.db")).expect("a sample database");
     sandbox.sql("new.db", &sample.schema());
     sandbox.write("rules.toml", RULES_THAT_REMEMBER);
+    std::fs::copy(sandbox.path("app.db"), sandbox.path("edited.db")).expect("a copy");
+    sandbox.sql("edited.db", "UPDATE chunks SET content = content || '.'");
     for (program, arguments) in [
         ("golden-export", "--all --db app.db --output backup.json"),
         ("golden-verify", "backup.json"),
         ("golden-verify", "--schema rules.toml backup.json"),
+        ("golden-export", "--all --db edited.db --output edited.json"),
+        ("golden-verify", "edited.json --against backup.json"),
+        ("golden-verify", "--json edited.json --against backup.json"),
+        ("golden-verify", "edited.json --against app.db"),
         ("golden-import", "--db new.db --no-embed backup.json"),
         ("golden-verify", "--db new.db backup.json"),
         ("golden-import", "--db new.db --replace-all --no-embed backup.json"),

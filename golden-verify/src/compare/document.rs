@@ -99,34 +99,16 @@ impl Document {
 
     /// The schema as far as the document speaks of it. Ids stay: they tell which record is which.
     pub fn comparable(&self, schema: &Schema) -> Schema {
-        let speaks_of = |kind: RecordKind, field: &str| match self.columns() {
-            Some(columns) => {
-                let fields = columns.get(kind.plural()).and_then(Value::as_array);
-                fields.is_some_and(|fields| fields.iter().any(|listed| listed == field))
-            }
+        let speaks_of = |kind: RecordKind, field: &str| match columns(&self.metadata) {
+            Some(columns) => lists(columns, kind, field),
             None => self.seen.fields.contains(&(kind, field.to_owned())),
         };
-        let speaks_of_any = |kind: RecordKind| {
-            schema.table(kind).is_some_and(|table| table.columns.iter().any(|column| speaks_of(kind, &column.field)))
-        };
-        let mut comparable = schema.restricted(|kind, column| column.field == "id" || speaks_of(kind, &column.field));
-        if !speaks_of_any(RecordKind::Artifact) {
-            comparable.artifacts = None;
-        }
-        if matches!(comparable.findings, Findings::Table(_)) && !speaks_of_any(RecordKind::Finding) {
-            comparable.findings = Findings::Absent;
-        }
-        comparable
+        inside(schema, speaks_of)
     }
 
-    /// What the document was selected by; without a word on it, what the mapping selects.
+    /// What the document was selected by.
     pub fn selection(&self, mapping: &Mapping, schema: &Schema) -> Selection {
-        match self.metadata.get("selection") {
-            _ if schema.filter_column.is_none() => Selection::All,
-            Some(Value::Array(values)) => Selection::Filter(values.clone()),
-            Some(_) => Selection::All,
-            None => Selection::Filter(mapping.analyses.filter.values.clone()),
-        }
+        selection(&self.metadata, mapping, schema)
     }
 
     /// The kinds that can only be counted, with their numbers here and in the database.
@@ -146,7 +128,8 @@ impl Document {
 
     /// Holds the records against the database's, and gives the review.
     pub fn finish(self, comparison: &mut Comparison, database: Sorted) -> Result<Review> {
-        let lists_chunks = self.columns().is_some_and(|columns| columns.contains_key(RecordKind::Chunk.plural()));
+        let lists_chunks =
+            columns(&self.metadata).is_some_and(|columns| columns.contains_key(RecordKind::Chunk.plural()));
         let superseded = if lists_chunks { 32..64 } else { 0..32 };
         let leaves_out_chunks = self.without_ids.contains(&RecordKind::Chunk);
         let is_chunk = |key: &[u8]| key.first() == Some(&(RecordKind::Chunk as u8));
@@ -161,14 +144,45 @@ impl Document {
         let ours = ours.filter(|entry| !(leaves_out_chunks && entry.as_ref().is_ok_and(|(key, _)| is_chunk(key))));
         comparison.unknown_fields = self.seen.unknown.into_iter().collect();
         comparison.unfit = self.seen.unfit;
-        comparison.merge(ours.peekable(), database.peekable())?;
+        comparison.add(ours, database)?;
         Ok(self.review)
     }
+}
 
-    /// The columns that the document lists, if it does.
-    fn columns(&self) -> Option<&Fields> {
-        self.metadata.get("columns").and_then(Value::as_object)
+/// The columns that a document lists, if it does.
+pub fn columns(metadata: &Fields) -> Option<&Fields> {
+    metadata.get("columns").and_then(Value::as_object)
+}
+
+/// Whether they list a kind's field.
+pub fn lists(columns: &Fields, kind: RecordKind, field: &str) -> bool {
+    let fields = columns.get(kind.plural()).and_then(Value::as_array);
+    fields.is_some_and(|fields| fields.iter().any(|listed| listed == field))
+}
+
+/// What a document was selected by; without a word on it, what the mapping selects.
+pub fn selection(metadata: &Fields, mapping: &Mapping, schema: &Schema) -> Selection {
+    match metadata.get("selection") {
+        _ if schema.filter_column.is_none() => Selection::All,
+        Some(Value::Array(values)) => Selection::Filter(values.clone()),
+        Some(_) => Selection::All,
+        None => Selection::Filter(mapping.analyses.filter.values.clone()),
     }
+}
+
+/// The part of a schema that a document speaks of. Ids stay: they tell which record is which.
+pub fn inside(schema: &Schema, speaks_of: impl Fn(RecordKind, &str) -> bool) -> Schema {
+    let speaks_of_any = |kind: RecordKind| {
+        schema.table(kind).is_some_and(|table| table.columns.iter().any(|column| speaks_of(kind, &column.field)))
+    };
+    let mut inside = schema.restricted(|kind, column| column.field == "id" || speaks_of(kind, &column.field));
+    if !speaks_of_any(RecordKind::Artifact) {
+        inside.artifacts = None;
+    }
+    if matches!(inside.findings, Findings::Table(_)) && !speaks_of_any(RecordKind::Finding) {
+        inside.findings = Findings::Absent;
+    }
+    inside
 }
 
 struct Record {

@@ -7,10 +7,8 @@ mod document;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::iter::Peekable;
 
 use golden::Result;
 use golden::cli::{Progress, Reporter};
@@ -22,6 +20,8 @@ use golden::store::{Location, Mapping, Schema};
 use serde::Serialize;
 
 use self::document::Document;
+pub use self::document::{columns, inside, lists, selection};
+use crate::merge::{Entry, Pair, merge};
 use crate::review::{Criteria, Review};
 
 /// How much memory each side's digests may take.
@@ -153,37 +153,22 @@ fn name(key: &[u8], value: &[u8]) -> String {
     }
 }
 
-/// A key and its value.
-type Entry = (Vec<u8>, Vec<u8>);
-
 impl Comparison {
-    /// Walks both sides by id. A record of the document with an empty value is only looked for.
-    fn merge(
+    /// Holds both sides against each other, by id. A record of the document with an empty value is only
+    /// looked for.
+    fn add(
         &mut self,
-        mut document: Peekable<impl Iterator<Item = Result<Entry>>>,
-        mut database: Peekable<impl Iterator<Item = Result<Entry>>>,
+        document: impl Iterator<Item = Result<Entry>>,
+        database: impl Iterator<Item = Result<Entry>>,
     ) -> Result<()> {
-        loop {
-            let order = match (key_ahead(&mut document), key_ahead(&mut database)) {
-                (None, None) => return Ok(()),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(ours), Some(theirs)) => ours.cmp(theirs),
-            };
-            let ours = if order.is_le() { document.next().transpose()? } else { None };
-            let theirs = if order.is_ge() { database.next().transpose()? } else { None };
+        merge(document, database, |Pair { key, ours, theirs }| {
             match (ours, theirs) {
-                (Some((_, ours)), Some((_, theirs))) if ours == theirs || ours.is_empty() => {}
-                (Some((key, value)), Some(_)) => self.changed.add(|| name(&key, &value)),
-                (Some((key, value)), None) => self.missing.add(|| name(&key, &value)),
-                (None, Some((key, value))) => self.extra.add(|| name(&key, &value)),
-                (None, None) => return Ok(()),
+                (Some(ours), Some(theirs)) if ours == theirs || ours.is_empty() => {}
+                (Some(ours), Some(_)) => self.changed.add(|| name(&key, &ours)),
+                (Some(ours), None) => self.missing.add(|| name(&key, &ours)),
+                (None, theirs) => self.extra.add(|| name(&key, &theirs.unwrap_or_default())),
             }
-        }
+            Ok(())
+        })
     }
-}
-
-/// The next entry's key; an error that is next counts as the smallest, so that it comes out at once.
-fn key_ahead(entries: &mut Peekable<impl Iterator<Item = Result<Entry>>>) -> Option<&[u8]> {
-    entries.peek().map(|entry| entry.as_ref().map_or(&[][..], |(key, _)| key))
 }

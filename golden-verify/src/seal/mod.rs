@@ -20,7 +20,7 @@ use golden::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::staged::Staged;
+pub use self::staged::Staged;
 use crate::cli::Cli;
 use crate::report::totals;
 use crate::source::Source;

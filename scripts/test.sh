@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
+command -v git >/dev/null || missing+=(git)
 command -v jq >/dev/null || missing+=(jq)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
 command -v unshare >/dev/null || missing+=(util-linux)

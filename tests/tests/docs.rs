@@ -10,6 +10,7 @@ const FORMAT: &str = include_str!("../../docs/format.md");
 const MAPPING: &str = include_str!("../../docs/mapping.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const RULES: &str = include_str!("../../docs/rules.md");
+const DIFFERENCES: &str = include_str!("../../docs/differences.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
@@ -115,7 +116,9 @@ fn every_option_in_the_documentation_exists() {
     };
     let known: BTreeSet<_> =
         PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
-    for page in [README, FORMAT, FLAT, MAPPING, RULES, IMPORT] {
+    // And git's own.
+    let known = &known | &BTreeSet::from(["--ext-diff".to_owned()]);
+    for page in [README, FORMAT, FLAT, MAPPING, RULES, IMPORT, DIFFERENCES] {
         let unknown: Vec<_> = words(page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

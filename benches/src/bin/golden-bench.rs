@@ -52,6 +52,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("| --- | --- | --- | --- | --- |");
     bench.export(&subject)?;
     bench.verify(&subject)?;
+    bench.against(&subject)?;
     bench.import(&subject)?;
     bench.missing_index(arguments.size, &subject)?;
 
@@ -171,6 +172,40 @@ impl Bench {
         )
     }
 
+    /// `--against`, beside verifying both documents.
+    fn against(&self, subject: &Subject) -> Result<()> {
+        for (what, statements) in [
+            ("the same", ""),
+            ("every 1000th chunk edited", "UPDATE chunks SET content = content || '.' WHERE rowid % 1000 = 0"),
+            ("every record edited", EDIT_ALL),
+            ("all ids others", RENAME_ALL),
+        ] {
+            let (database, other) = (self.file("against.db"), self.file("against.json"));
+            remove(&database)?;
+            fs::copy(&subject.database, &database)?;
+            Connection::open(&database)?.execute_batch(statements)?;
+            measure(self.program("golden-export").arg("--db").arg(&database), &other)?;
+            remove(&database)?;
+            for format in [None, Some("--json")] {
+                let output = self.file("difference");
+                let ours = format!("golden-verify --against, {what} {}", format.unwrap_or_default());
+                self.compare(
+                    (&ours, &mut || {
+                        let mut verify = self.program("golden-verify");
+                        verify.args(format).arg(&other).arg("--against").arg(&subject.document);
+                        measure(&mut verify, &output)
+                    }),
+                    ("golden-verify of both", &mut || {
+                        measure(self.program("golden-verify").args([&other, &subject.document]), Path::new("/dev/null"))
+                    }),
+                )?;
+                remove(&output)?;
+            }
+            remove(&other)?;
+        }
+        Ok(())
+    }
+
     fn import(&self, subject: &Subject) -> Result<()> {
         let (ours, theirs) = (self.file("import.db"), self.file("peer.db"));
         let nowhere = Path::new("/dev/null");
@@ -231,6 +266,19 @@ impl Bench {
         Ok(())
     }
 }
+
+const EDIT_ALL: &str = "
+    UPDATE analyses SET url = url || '.'; UPDATE chunks SET content = content || '.';
+    UPDATE findings SET content = content || '.'; UPDATE artifacts SET summary = summary || '.';";
+
+/// The first half of an id goes behind the second.
+const RENAME_ALL: &str = "
+    PRAGMA foreign_keys = off;
+    UPDATE analyses SET id = substr(id, 17) || substr(id, 1, 16);
+    UPDATE chunks SET id = substr(id, 17) || substr(id, 1, 16),
+        analysis_id = substr(analysis_id, 17) || substr(analysis_id, 1, 16);
+    UPDATE findings SET analysis_id = substr(analysis_id, 17) || substr(analysis_id, 1, 16);
+    UPDATE artifacts SET analysis_id = substr(analysis_id, 17) || substr(analysis_id, 1, 16);";
 
 /// What stands in the table, and what runs.
 type Side<'a> = (&'a str, &'a mut dyn FnMut() -> Result<Measured>);

@@ -564,3 +564,18 @@ fn findings_that_are_no_records_are_a_field() {
         }
     }
 }
+
+/// The rule that a dataset must not shrink holds the new document against the old one, whatever that is.
+#[test]
+fn the_new_document_is_held_to_the_rule_of_not_fewer() {
+    let sandbox = Sandbox::small();
+    sandbox.write("golden.toml", "[rules]\nnot-fewer = \"error\"\n");
+    sandbox.sh("golden-export --quiet --db app.db -o old.json").ok();
+    sandbox.sql("app.db", "DELETE FROM chunks WHERE id LIKE '%13'");
+    sandbox.sh("golden-export --quiet --db app.db -o new.json").ok();
+    sandbox.sh("golden-verify new.json --against old.json").exits(1).says("fewer");
+    sandbox.sh("golden-verify old.json --against new.json").ok();
+    sandbox.sh("golden-verify old.json --against app.db").ok();
+    sandbox.sql("app.db", "DELETE FROM chunks WHERE id LIKE '%12'");
+    sandbox.sh("golden-verify new.json --against app.db").ok().says("chunks +1");
+}

@@ -66,7 +66,8 @@ pub fn run(cli: &Cli, document: &Path, other: &str, reporter: &Reporter) -> Resu
             let top_level = changed_top_level(old.top_level, new.top_level);
             let counts = [old.counts, new.counts];
             let names = [old.name, new.name];
-            Against::Compared(Difference { names, counts, top_level, summary, changes, on_change: cli.on_change() })
+            let on_change = cli.on_change();
+            Against::Compared(Box::new(Difference { names, counts, top_level, summary, changes, on_change }))
         }
         _ => Against::NotCompared,
     };

@@ -29,7 +29,7 @@ pub enum OnChange {
 
 /// What came of holding a document against another.
 pub enum Against {
-    Compared(Difference),
+    Compared(Box<Difference>),
     /// One of them could not be read, or its records are faulty.
     NotCompared,
 }

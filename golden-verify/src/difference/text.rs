@@ -13,7 +13,7 @@ use super::record::Record;
 pub fn analysis(mark: char, id: &str, fields: &Fields, records: &[(RecordKind, u64)], out: &mut String) {
     let _ = write!(out, "  {mark} analysis {}", plain(id));
     if let Some(url) = fields.get("url") {
-        let _ = write!(out, " {}", url.as_str().map_or_else(|| beginning(url), |url| plain(url)));
+        let _ = write!(out, " {}", url.as_str().map_or_else(|| beginning(url), plain));
     }
     let counted: Vec<_> =
         records.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| kind.counted(*count)).collect();

@@ -3,6 +3,7 @@
 //! - `document`: the backup document, its canonical form and digests, a streaming reader and writer
 //! - `store`: databases, how their tables map to the document, and how columns become JSON
 //! - `settings`: `golden.toml`
+//! - `personal`: personal data and secrets in text
 //! - `cli`: what every program does alike: exit codes, files that appear by rename, locks, progress
 //!
 //! Each is a cargo feature, so a program compiles only what it asks for.
@@ -14,6 +15,8 @@ pub mod document;
 mod error;
 #[cfg(feature = "document")]
 pub mod parallel;
+#[cfg(feature = "personal")]
+pub mod personal;
 #[cfg(any(feature = "cli", feature = "document"))]
 pub mod section;
 #[cfg(feature = "store")]

@@ -1,12 +1,14 @@
 //! `golden.toml`: where the dataset is, and what a team expects of it. `docs/golden.toml` spells out
 //! the built-in default, and a test holds the two equal.
 
+mod personal_data;
 mod rules;
 
 use std::path::Path;
 
 use serde::Deserialize;
 
+pub use self::personal_data::PersonalData;
 pub use self::rules::{ContentLength, ContentType, Level, NearDuplicate, RequiredFields, Rules, Totals, UrlPattern};
 use crate::store::{
     AnalysesMapping, ArtifactsMapping, ChunksMapping, EmbeddingPin, FindingsMapping, Mapping, VectorsMapping,
@@ -23,6 +25,8 @@ pub struct Settings {
     pub mapping: Mapping,
     /// What a document must be like, beside intact.
     pub rules: Rules,
+    /// What must not stand in a document.
+    pub personal_data: PersonalData,
 }
 
 /// The file as it stands: one flat list of tables, so that a misspelt one is an error.
@@ -36,6 +40,8 @@ struct File {
     vectors: VectorsMapping,
     embedding: EmbeddingPin,
     rules: Rules,
+    #[serde(rename = "personal-data")]
+    personal_data: PersonalData,
 }
 
 impl Settings {
@@ -55,10 +61,10 @@ impl Settings {
     /// Reads settings from TOML text.
     pub fn parse(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text).map_err(|error| Error::usage(error.to_string().trim_end()))?;
-        let File { analyses, chunks, findings, artifacts, vectors, embedding, rules } = file;
+        let File { analyses, chunks, findings, artifacts, vectors, embedding, rules, personal_data } = file;
         let mapping = Mapping { analyses, chunks, findings, artifacts, vectors, embedding };
         mapping.check()?;
-        Ok(Self { mapping, rules })
+        Ok(Self { mapping, rules, personal_data })
     }
 }
 

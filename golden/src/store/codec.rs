@@ -12,11 +12,12 @@ use serde_json::{Number, Value};
 
 pub use super::affinity::Affinity;
 use super::affinity::{looks_numeric, whole};
-use super::json_text::{self, brief, canonical_text};
+use super::json_text::{self, canonical_text};
 use super::mapping::ColumnType;
 use super::tag::{self, Tagged};
 use crate::document::canonical;
 use crate::document::time::{self, Fraction, spell};
+use crate::personal::excerpt;
 use crate::{Error, Result};
 
 /// How the values of a column travel.
@@ -220,7 +221,7 @@ impl Codec {
     }
 
     fn alters(self, value: &Value, back: Option<Value>) -> Error {
-        let [value, back] = [value, &back.unwrap_or_default()].map(|value| brief(&canonical_text(value)));
+        let [value, back] = [value, &back.unwrap_or_default()].map(|value| excerpt(&canonical_text(value)));
         let error = Error::data(format!("the column would turn {value} into {back}"));
         match self {
             Self::Numeric => error.guidance("declare the column TEXT to keep every digit"),
@@ -267,7 +268,7 @@ impl Codec {
             (Self::Boolean, Value::Bool(truth)) => Ok(Stored::Integer(i64::from(*truth))),
             (_, Value::String(text)) => Ok(Stored::Text(text.clone())),
             (_, Value::Number(number)) => bind_number(number),
-            (_, other) => Err(Error::data(format!("the column cannot hold {}", brief(&canonical_text(other))))
+            (_, other) => Err(Error::data(format!("the column cannot hold {}", excerpt(&canonical_text(other))))
                 .guidance("map the column as JSON, or correct the document")),
         }
     }

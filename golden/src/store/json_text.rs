@@ -105,14 +105,6 @@ pub(super) fn says(literal: &str, double: f64) -> bool {
     double.is_finite() && (is_short || decimal(&format!("{double:e}")) == decimal(literal))
 }
 
-/// The beginning of a text, for messages.
-pub(super) fn brief(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 /// A decimal literal as (negative, significant digits, exponent of the last digit).
 fn decimal(literal: &str) -> (bool, String, i64) {
     let (mantissa, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, "0"));

@@ -6,6 +6,7 @@ use rusqlite::types::Value as Stored;
 use serde_json::{Map, Value};
 
 use super::json_text;
+use crate::personal::excerpt;
 use crate::{Error, Result};
 
 const TAGS: [&str; 4] = ["$float", "$base64", "$json", "$text"];
@@ -84,7 +85,7 @@ fn parse_float(text: &str) -> Result<f64> {
         "-Infinity" => Ok(f64::NEG_INFINITY),
         _ => match text.parse::<f64>() {
             Ok(double) if json_text::says(text, double) => Ok(double),
-            _ => Err(Error::data(format!("`$float` holds no double: {}", json_text::brief(text)))),
+            _ => Err(Error::data(format!("`$float` holds no double: {}", excerpt(text)))),
         },
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::issue::{Check, Excuse, Issue, Severity};
 use crate::document::canonical::Digest;
 use crate::document::{Fields, Place, RecordKind, RecordName, id_text, time};
+use crate::personal;
 
 /// Names that only an embedding has. A chunk has it only if another tool wrote the document:
 /// golden-export leaves it out.
@@ -121,14 +122,9 @@ fn is_tagged(value: &Value) -> bool {
     value.as_object().is_some_and(|members| members.len() == 1 && members.keys().all(|key| key.starts_with('$')))
 }
 
-/// A value in a message: short, and in one line.
+/// A value in a message: short, in one line, and without personal data.
 pub fn excerpt(value: &Value) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    personal::excerpt(&value.to_string())
 }
 
 impl Examined {

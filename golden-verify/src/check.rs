@@ -11,6 +11,7 @@ use golden::store::Mapping;
 
 use crate::cli::Cli;
 use crate::compare::{Comparison, compare};
+use crate::quotes::Quotes;
 use crate::report::{Outcome, Report};
 use crate::review::{Criteria, Review};
 use crate::source::Source;
@@ -18,7 +19,7 @@ use crate::source::Source;
 pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode> {
     let settings = Settings::load(cli.schema.as_deref())?;
     let check = Check { cli, criteria: cli.criteria(&settings), mapping: &settings.mapping, reporter };
-    Report::new(files.iter().map(|file| check.document(file)).collect()).print(reporter)
+    Report::new(files.iter().map(|file| check.document(file)).collect(), Quotes::under(&settings)).print(reporter)
 }
 
 /// What every document is held against.

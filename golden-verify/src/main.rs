@@ -6,6 +6,7 @@ mod compare;
 mod difference;
 mod merge;
 mod normal;
+mod quotes;
 mod report;
 mod review;
 mod seal;

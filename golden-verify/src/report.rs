@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::{Comparison, OnlyCounted};
 use crate::difference::Against;
+use crate::quotes::Quotes;
 use crate::review::Review;
 
 /// How the verification of one document ended. An error means that it could not be read to its end.
@@ -56,6 +57,7 @@ impl Outcome {
             Ok(review) => {
                 let mut faults = faults_of_issues(&review.verification.issues);
                 faults.extend(faults_of_issues(&review.breaches));
+                faults.extend(faults_of_issues(&review.personal_data));
                 faults.sort_by_key(|fault| fault.severity);
                 faults
             }
@@ -100,6 +102,7 @@ pub struct Report {
     /// What changed since another document, if that was asked for.
     against: Option<Against>,
     detail: Detail,
+    quotes: Quotes,
 }
 
 /// How much of the report is printed as text.
@@ -111,13 +114,13 @@ enum Detail {
 }
 
 impl Report {
-    pub fn new(outcomes: Vec<Outcome>) -> Self {
-        Self { outcomes, against: None, detail: Detail::Everything }
+    pub fn new(outcomes: Vec<Outcome>, quotes: Quotes) -> Self {
+        Self { outcomes, against: None, detail: Detail::Everything, quotes }
     }
 
     /// The report on a document and the one it was held against.
-    pub fn against(outcomes: Vec<Outcome>, against: Against) -> Self {
-        Self { against: Some(against), ..Self::new(outcomes) }
+    pub fn against(outcomes: Vec<Outcome>, against: Against, quotes: Quotes) -> Self {
+        Self { against: Some(against), ..Self::new(outcomes, quotes) }
     }
 
     /// Prints the report; gives the exit code, the worst of all documents'.
@@ -138,8 +141,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.outcomes.iter().try_for_each(|outcome| match self.detail {
-            Detail::Everything => write_outcome(f, outcome),
-            Detail::Faults => outcome.faults().iter().try_for_each(|fault| writeln!(f, "{}: {fault}", outcome.name)),
+            Detail::Everything => write_outcome(f, outcome, self.quotes),
+            Detail::Faults => {
+                let mut faults = outcome.faults().into_iter();
+                faults.try_for_each(|fault| writeln!(f, "{}: {}", outcome.name, self.quotes.of(&fault.to_string())))
+            }
         })?;
         match (&self.against, self.detail) {
             (Some(against), Detail::Everything) => write!(f, "{against}"),
@@ -149,7 +155,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome, quotes: Quotes) -> fmt::Result {
     write!(f, "{}: ", outcome.name)?;
     match &outcome.result {
         Ok(review) => write_review(f, review)?,
@@ -164,7 +170,7 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         };
         writeln!(f, "  the database {verdict}: {}", totals(&comparison.database))?;
     }
-    outcome.faults().iter().try_for_each(|fault| writeln!(f, "  {fault}"))
+    outcome.faults().iter().try_for_each(|fault| writeln!(f, "  {}", quotes.of(&fault.to_string())))
 }
 
 fn write_review(f: &mut fmt::Formatter<'_>, review: &Review) -> fmt::Result {
@@ -261,11 +267,12 @@ fn faults_of_database(comparison: &Comparison) -> Vec<Fault> {
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let failure = self.failure();
+        let outcomes: Vec<_> = self.outcomes.iter().map(|outcome| self.quotes.of_json(outcome_json(outcome))).collect();
         let mut report = serializer.serialize_map(None)?;
         if let Some(against) = &self.against {
             report.serialize_entry("difference", against)?;
         }
-        report.serialize_entry("documents", &self.outcomes.iter().map(outcome_json).collect::<Vec<_>>())?;
+        report.serialize_entry("documents", &outcomes)?;
         report.serialize_entry("exit_code", &failure.map_or(0, |kind| kind as u8))?;
         report.serialize_entry("ok", &failure.is_none())?;
         report.end()
@@ -285,7 +292,10 @@ fn outcome_json(outcome: &Outcome) -> Value {
             "document_sha256": review.verification.seals.document.to_string(),
             "errors": review.count(Severity::Error),
             "warnings": review.count(Severity::Warning),
-            "issues": issues_json(&review.verification.issues).chain(issues_json(&review.breaches)).collect::<Vec<_>>(),
+            "issues": issues_json(&review.verification.issues)
+                .chain(issues_json(&review.breaches))
+                .chain(issues_json(&review.personal_data))
+                .collect::<Vec<_>>(),
             "database": outcome.comparison,
         }),
         Err(error) => json!({

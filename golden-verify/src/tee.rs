@@ -12,6 +12,7 @@ use golden::{Context, Error, Result};
 
 use crate::check::review;
 use crate::cli::Cli;
+use crate::quotes::Quotes;
 use crate::report::{Outcome, Report};
 
 /// How much white space may follow the last byte that is none. It must be held back too.
@@ -21,7 +22,8 @@ const MOST_WHITE_SPACE: usize = 16 << 20;
 const CANNOT_WRITE: &str = "cannot write standard output";
 
 pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
-    let criteria = cli.criteria(&Settings::load(cli.schema.as_deref())?);
+    let settings = Settings::load(cli.schema.as_deref())?;
+    let criteria = cli.criteria(&settings);
     let raw = open_raw(file)?;
     let held_back = Arc::new(Mutex::new(Vec::new()));
     let tee = Tee { input: raw.reader, held_back: Arc::clone(&held_back), output: io::stdout() };
@@ -37,7 +39,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
         Err(error) if error.is_broken_pipe() => return result.map(|_| ExitCode::SUCCESS),
         _ => {}
     }
-    Report::new(vec![Outcome::of(raw.name, result)]).print(reporter)
+    Report::new(vec![Outcome::of(raw.name, result)], Quotes::under(&settings)).print(reporter)
 }
 
 /// Reads from `input` and writes what it read to `output`, except for what may be the end.

@@ -11,6 +11,7 @@ const MAPPING: &str = include_str!("../../docs/mapping.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const RULES: &str = include_str!("../../docs/rules.md");
 const DIFFERENCES: &str = include_str!("../../docs/differences.md");
+const PERSONAL_DATA: &str = include_str!("../../docs/personal-data.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
@@ -80,7 +81,8 @@ fn the_flat_document_shown_is_sealed_and_imported_as_shown() {
 #[test]
 fn the_mappings_shown_are_valid() {
     assert!(blocks(MAPPING, "toml").count() > 3);
-    for example in blocks(MAPPING, "toml") {
+    assert!(blocks(PERSONAL_DATA, "toml").count() == 1);
+    for example in blocks(MAPPING, "toml").chain(blocks(PERSONAL_DATA, "toml")) {
         Settings::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
     }
 }
@@ -118,7 +120,7 @@ fn every_option_in_the_documentation_exists() {
         PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
     // And git's own.
     let known = &known | &BTreeSet::from(["--ext-diff".to_owned()]);
-    for page in [README, FORMAT, FLAT, MAPPING, RULES, IMPORT, DIFFERENCES] {
+    for page in [README, FORMAT, FLAT, MAPPING, RULES, IMPORT, DIFFERENCES, PERSONAL_DATA] {
         let unknown: Vec<_> = words(page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

@@ -34,6 +34,7 @@ use self::report::Difference;
 pub use self::report::{Against, OnChange};
 use self::side::Side;
 use crate::cli::Cli;
+use crate::quotes::Quotes;
 use crate::report::{Outcome, Report};
 use crate::review::Criteria;
 
@@ -71,7 +72,8 @@ pub fn run(cli: &Cli, document: &Path, other: &str, reporter: &Reporter) -> Resu
         }
         _ => Against::NotCompared,
     };
-    Report::against([new.outcome, old.outcome].into_iter().flatten().collect(), against).print(reporter)
+    let outcomes = [new.outcome, old.outcome].into_iter().flatten().collect();
+    Report::against(outcomes, against, Quotes::under(&settings)).print(reporter)
 }
 
 /// The members of `metadata` that follow from the records.

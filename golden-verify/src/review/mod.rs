@@ -1,8 +1,10 @@
-//! One reading of a document, and all that looks at it meanwhile: the verifier, and the team's rules.
+//! One reading of a document, and all that looks at it meanwhile: the verifier, the team's rules, and the search for
+//! personal data.
 //!
 //! [`Criteria::look`] looks at a record by itself, on any thread; the [`Reviewer`] takes what it saw in
 //! the document's order.
 
+mod personal;
 mod rules;
 
 use std::io::Read;
@@ -10,9 +12,11 @@ use std::io::Read;
 use golden::document::flat::Flat;
 use golden::document::verify::{Checksums, Counts, Examined, Issues, Severity, Verification, Verifier, examine};
 use golden::document::{Event, Fields, Limits, Place, RecordKind, read_with};
+use golden::personal::Kind;
 use golden::settings::Settings;
 use golden::{Error, Result};
 
+use self::personal::PersonalDataCheck;
 pub use self::rules::Rule;
 use self::rules::{Noticed, RuleBook, Watch};
 
@@ -21,12 +25,14 @@ pub struct Criteria {
     checksums: Checksums,
     limits: Limits,
     rules: RuleBook,
+    personal_data: PersonalDataCheck,
 }
 
 /// What a record by itself shows.
 pub struct Looked {
     examined: Examined,
     noticed: Noticed,
+    personal_data: Issues<Kind>,
 }
 
 impl AsRef<Examined> for Looked {
@@ -48,6 +54,8 @@ pub struct Review {
     pub flat: Option<Flat>,
     /// Where it breaks the team's rules.
     pub breaches: Issues<Rule>,
+    /// Where personal data stands.
+    pub personal_data: Issues<Kind>,
 }
 
 impl Review {
@@ -58,13 +66,14 @@ impl Review {
 
     /// How many errors or warnings there are.
     pub fn count(&self, severity: Severity) -> u64 {
-        self.verification.issues.count(severity) + self.breaches.count(severity)
+        self.verification.issues.count(severity) + self.breaches.count(severity) + self.personal_data.count(severity)
     }
 }
 
 impl Criteria {
     pub fn new(checksums: Checksums, limits: Limits, settings: &Settings) -> Self {
-        Self { checksums, limits, rules: RuleBook::new(&settings.rules) }
+        let personal_data = PersonalDataCheck::new(&settings.personal_data);
+        Self { checksums, limits, rules: RuleBook::new(&settings.rules), personal_data }
     }
 
     pub fn limits(&self) -> Limits {
@@ -73,7 +82,11 @@ impl Criteria {
 
     /// Looks at a chunk, or at an analysis with its findings and artifacts.
     pub fn look(&self, kind: RecordKind, place: &Place, fields: &Fields) -> Looked {
-        Looked { examined: examine(kind, place, fields), noticed: self.rules.look(kind, place, fields) }
+        Looked {
+            examined: examine(kind, place, fields),
+            noticed: self.rules.look(kind, place, fields),
+            personal_data: self.personal_data.look(place, fields),
+        }
     }
 
     /// Holds a reviewed document against another one, of which it may be asked not to have fewer records.
@@ -98,32 +111,43 @@ impl Criteria {
 }
 
 /// Takes what a reader comes across, and says at the end what is wrong with it.
-pub struct Reviewer {
+pub struct Reviewer<'c> {
+    criteria: &'c Criteria,
     verifier: Verifier,
     watch: Watch,
+    personal_data: Issues<Kind>,
 }
 
-impl Reviewer {
+impl<'c> Reviewer<'c> {
     /// A reviewer at the start of a document.
-    pub fn new(criteria: &Criteria) -> Self {
-        Self { verifier: Verifier::new(criteria.checksums), watch: Watch::new(&criteria.rules) }
+    pub fn new(criteria: &'c Criteria) -> Self {
+        Self {
+            criteria,
+            verifier: Verifier::new(criteria.checksums),
+            watch: Watch::new(&criteria.rules),
+            personal_data: Issues::default(),
+        }
     }
 
     /// Takes the next event, its record looked at. At the document's end it gives the review.
     pub fn observe<T: AsRef<Examined> + AsRef<Looked>>(&mut self, event: &Event<T>) -> Result<Option<Review>> {
         match event {
-            Event::Chunk(chunk) => self.watch.chunk(&chunk.place, noticed(&chunk.fields))?,
-            Event::Analysis(analysis) => {
-                self.watch.analysis(&analysis.place, analysis.chunks, noticed(&analysis.fields))?;
+            Event::Chunk(chunk) => {
+                let looked: &Looked = chunk.fields.as_ref();
+                self.watch.chunk(&chunk.place, &looked.noticed)?;
+                self.personal_data.append(looked.personal_data.clone());
             }
-            Event::End(_) => {}
+            Event::Analysis(analysis) => {
+                let looked: &Looked = analysis.fields.as_ref();
+                self.watch.analysis(&analysis.place, analysis.chunks, &looked.noticed)?;
+                self.personal_data.append(looked.personal_data.clone());
+                self.personal_data.name_analysis(&analysis.place.analysis);
+            }
+            Event::End(end) => self.personal_data.append(self.criteria.personal_data.look_at_top(&end.top_level)),
         }
         let Some(verification) = self.verifier.observe(event)? else { return Ok(None) };
         let breaches = self.watch.finish(&verification.counts)?;
-        Ok(Some(Review { verification, flat: None, breaches }))
+        let personal_data = std::mem::take(&mut self.personal_data);
+        Ok(Some(Review { verification, flat: None, breaches, personal_data }))
     }
-}
-
-fn noticed(looked: &impl AsRef<Looked>) -> &Noticed {
-    &looked.as_ref().noticed
 }

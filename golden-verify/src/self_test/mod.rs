@@ -4,6 +4,7 @@
 mod digests;
 mod experiment;
 mod flat;
+mod personal;
 mod report;
 mod rules;
 mod specimen;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use golden::cli::{Progress, Reporter, decompressed, open_input};
 use golden::document::Limits;
 use golden::document::verify::{Check, Checksums, Counts, Severity};
+use golden::personal::Kind as PersonalData;
 use golden::settings::Settings;
 use golden::{Context, Error, Kind, Result};
 use serde::Serialize;
@@ -71,6 +73,7 @@ enum Claim {
     Unreadable(Unreadable),
     Check(Check),
     Rule(Rule),
+    PersonalData(PersonalData),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -88,7 +91,11 @@ impl fmt::Display for Claim {
 impl Claim {
     fn all() -> impl Iterator<Item = Self> {
         let reading = [Self::Unreadable(Unreadable::Unreadable)];
-        reading.into_iter().chain(Check::ALL.map(Self::Check)).chain(Rule::ALL.map(Self::Rule))
+        reading
+            .into_iter()
+            .chain(Check::ALL.map(Self::Check))
+            .chain(Rule::ALL.map(Self::Rule))
+            .chain(PersonalData::ALL.map(Self::PersonalData))
     }
 
     /// How often the claimed check has fired, so that the verdict followed it.
@@ -98,6 +105,7 @@ impl Claim {
             (_, Ok(review)) if severity == Severity::Error && review.is_ok() => 0,
             (Self::Check(check), Ok(review)) => review.verification.issues.count_of(severity, check),
             (Self::Rule(rule), Ok(review)) => review.breaches.count_of(severity, rule),
+            (Self::PersonalData(kind), Ok(review)) => review.personal_data.count_of(severity, kind),
             _ => 0,
         }
     }
@@ -134,8 +142,12 @@ impl<'v> Laboratory<'v> {
             Claim::Unreadable(_) => (unreadable::experiments(self.limits), Settings::default()),
             Claim::Check(check) => (structure::experiments(check), Settings::default()),
             Claim::Rule(rule) => rules::experiments(rule),
+            Claim::PersonalData(kind) => personal::experiments(kind),
         };
-        let specimen = if matches!(claim, Claim::Rule(_)) { &self.small_specimen } else { &self.specimen };
+        let specimen = match claim {
+            Claim::Rule(_) | Claim::PersonalData(_) => &self.small_specimen,
+            Claim::Unreadable(_) | Claim::Check(_) => &self.specimen,
+        };
         let checksums = if claim == Claim::Check(Check::Unsealed) { Checksums::Required } else { Checksums::Optional };
         let criteria = Criteria::new(checksums, self.limits, &settings);
         let undamaged = (self.verify)(specimen.to_string().as_bytes(), &criteria, None);

@@ -37,6 +37,7 @@ fn without_a_check_the_self_test_fails() {
                 (Claim::Unreadable(_), Err(_)) => return super::review(intact.to_string().as_bytes(), criteria, other),
                 (Claim::Check(check), Ok(review)) => blind(&mut review.verification.issues, check),
                 (Claim::Rule(rule), Ok(review)) => blind(&mut review.breaches, rule),
+                (Claim::PersonalData(kind), Ok(review)) => blind(&mut review.personal_data, kind),
                 _ => {}
             }
             review

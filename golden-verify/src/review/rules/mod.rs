@@ -173,7 +173,7 @@ impl Watch {
 }
 
 /// How bad a breach is; none if nobody is to look.
-fn severity(level: Level) -> Option<Severity> {
+pub fn severity(level: Level) -> Option<Severity> {
     match level {
         Level::Off => None,
         Level::Warning => Some(Severity::Warning),

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use super::{Kind, Match, work};
 
-/// The top-level domains of the root zone, one a line. Names that only look like a domain (`icon@2x.png`,
+/// The names of the top-level domains, one a line, as IANA delegated them (read off the Public Suffix List in
+/// November 2026). Names that only look like a domain (`icon@2x.png`,
 /// `getty@tty1.service`) are told apart by it.
 static TOP_LEVEL: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("tlds.txt").lines().collect());
 

@@ -6,20 +6,18 @@ use std::io::Write;
 use golden::Result;
 use golden::cli::{Compress, Existing, Output, Progress, Reporter};
 use golden::settings::Settings;
-use golden::store::sqlite::{ChunkFilter, Dataset, statuses};
-use golden::store::{Location, Schema};
+use golden::store::{ChunkFilter, Database, Dataset};
 use serde::Serialize;
 
 use crate::cli::Cli;
-use crate::export::{refuse_empty, selection};
+use crate::export::{locate, refuse_empty, selection};
 
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
-    let location = Location::find(cli.database.db.as_deref())?;
-    let (mut connection, schema) = Schema::open(&location.path, &mapping)?;
+    let (mut database, schema) = Database::open(&locate(cli, reporter)?, &mapping)?;
     let selection = selection(cli, &mapping, &schema, reporter);
-    let found = statuses(&connection, &schema)?;
-    let mut dataset = Dataset::select(&mut connection, &schema, &selection)?;
+    let found = database.statuses(&schema)?;
+    let mut dataset = Dataset::select(&mut database, &schema, &selection)?;
     refuse_empty(&dataset, &selection, &found)?;
 
     let existing = if cli.force { Existing::Replace } else { Existing::ReplaceOurs };

@@ -7,8 +7,7 @@ use std::path::Path;
 use golden::cli::{Compress, Existing, Output, Progress, Reporter};
 use golden::document::{Created, Fields, Layout, VERSION};
 use golden::settings::Settings;
-use golden::store::sqlite::{Counts, Dataset, DocumentOptions, Selection, statuses};
-use golden::store::{Location, Mapping, Schema};
+use golden::store::{Counts, Database, Dataset, DocumentOptions, Location, Mapping, Schema, Selection};
 use golden::{Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,11 +18,10 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     let created_at = Created::new(cli.created_at.as_deref())?;
     let existing = if cli.force { Existing::Replace } else { Existing::ReplaceOurs };
     let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
-    let location = Location::find(cli.database.db.as_deref())?;
-    let (mut connection, schema) = Schema::open(&location.path, &mapping)?;
+    let (mut database, schema) = Database::open(&locate(cli, reporter)?, &mapping)?;
     let selection = selection(cli, &mapping, &schema, reporter);
-    let found = statuses(&connection, &schema)?;
-    let mut dataset = Dataset::select(&mut connection, &schema, &selection)?;
+    let found = database.statuses(&schema)?;
+    let mut dataset = Dataset::select(&mut database, &schema, &selection)?;
     refuse_empty(&dataset, &selection, &found)?;
     for warning in dataset.warnings()? {
         reporter.warn(warning);
@@ -55,6 +53,15 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
         document_sha256: seals.document.to_string(),
     };
     reporter.report(&report, false)
+}
+
+/// The database that is exported.
+pub fn locate(cli: &Cli, reporter: &Reporter) -> Result<Location> {
+    let location = Location::find(cli.database.db.as_deref())?;
+    for warning in location.warnings() {
+        reporter.warn(warning);
+    }
+    Ok(location)
 }
 
 /// What the command line selects, else what the mapping does. Without a column to look at, all.

@@ -248,6 +248,7 @@ fn read_answer(answers: &mut impl BufRead, number: u64, asked: u64) -> Result<An
 fn encode(vector: &[f32], encoding: VectorEncoding) -> Stored {
     match encoding {
         VectorEncoding::Blob => Stored::Blob(vector.iter().flat_map(|number| number.to_le_bytes()).collect()),
-        VectorEncoding::JsonText => Stored::Text(json!(vector).to_string()),
+        VectorEncoding::JsonText | VectorEncoding::Vector => Stored::Text(json!(vector).to_string()),
+        VectorEncoding::Array => Stored::Text(json!(vector).to_string().replace('[', "{").replace(']', "}")),
     }
 }

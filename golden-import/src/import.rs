@@ -1,13 +1,13 @@
 //! One import from beginning to end: read and check, stage, embed, apply.
 
 use std::io;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use golden::cli::{Progress, Reporter};
 use golden::document::{Fields, RecordKind};
 use golden::settings::Settings;
-use golden::store::sqlite::Selection;
-use golden::store::{Location, Mapping, Source};
+use golden::store::{Address, Location, Mapping, Selection, Source};
 use golden::{Context, Error, Result};
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
     let requests = Requests::new(&cli.drop_column, &cli.set)?;
     let document = Document::open(cli)?;
-    let target = Target::learn(cli, &location.path, &mapping, &document, &requests)?;
+    let target = Target::learn(cli, sqlite_file(&location)?, &mapping, &document, &requests)?;
     let mut staging = match (cli.dry_run, cli.resume) {
         (true, _) => Staging::for_dry_run(&target.path, &target.encoding)?,
         (false, true) => Staging::create(&target.path, &target.encoding, Leftovers::Resume)?,
@@ -50,6 +50,15 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
             let _ = staging.remove();
             Err(error)
         }
+    }
+}
+
+/// The file that is imported into.
+fn sqlite_file(location: &Location) -> Result<&Path> {
+    match &location.address {
+        Address::Sqlite(path) => Ok(path),
+        Address::Postgres(_) => Err(Error::usage("golden-import cannot write to PostgreSQL, only to SQLite")
+            .guidance("give the path of a SQLite file with --db")),
     }
 }
 

@@ -4,8 +4,8 @@
 //! attached as `staging`: `golden_plan` (staged analysis → action) and `golden_removed` (ids).
 
 use golden::document::{Digest, RecordKind};
-use golden::store::sqlite::{Dataset, Selection, quote};
-use golden::store::{Findings, Schema};
+use golden::store::sqlite::quote;
+use golden::store::{Dataset, Findings, Schema, Selection};
 use golden::{Error, Result};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 use serde_json::Value;
@@ -141,7 +141,7 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
     let comparable = job.comparable();
     let selection = Selection::Ids("temp.golden_candidates".into(), "id".into());
     let (mut same, mut differing) = (Vec::new(), Vec::new());
-    Dataset::select(target, &comparable, &selection)?.analysis_digests(|id, stored| {
+    Dataset::select(&mut *target, &comparable, &selection)?.analysis_digests(|id, stored| {
         let found: Option<(i64, [u8; 32])> =
             staged.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         if let Some((seq, digest)) = found {

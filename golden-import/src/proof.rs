@@ -2,7 +2,8 @@
 //! nothing else has come or gone.
 
 use golden::document::{Digest, RecordKind};
-use golden::store::sqlite::{Dataset, Selection, quote};
+use golden::store::sqlite::quote;
+use golden::store::{Dataset, Selection};
 use golden::{Error, Result};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 

@@ -104,7 +104,7 @@ impl Target {
                 Err(Error::data(format!("--no-embed leaves vectors empty, but column `{}` must not be", vectors.name))
                     .guidance("give --embed CMD"))
             }
-            VectorPlace::Table { name, chunk } if cli.embed.is_some() => {
+            VectorPlace::Table { name, chunk, .. } if cli.embed.is_some() => {
                 refuse_demanding_columns(connection, name, chunk, vectors)
             }
             _ => Ok(()),

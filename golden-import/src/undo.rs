@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use golden::document::{Created, Fields, Layout, VERSION};
-use golden::store::sqlite::{Dataset, DocumentOptions, Selection, quote};
+use golden::store::sqlite::quote;
+use golden::store::{Dataset, DocumentOptions, Selection};
 use golden::{Context, Result};
 use rusqlite::Connection;
 use serde_json::json;

@@ -79,7 +79,7 @@ pub fn remove(target: &Connection, job: &Job<'_>) -> Result<()> {
             key = quote(&covered.table.id()?.name),
         );
     }
-    if let Some(VectorPlace::Table { name, chunk }) = job.schema.vectors.as_ref().map(|vectors| &vectors.place) {
+    if let Some(VectorPlace::Table { name, chunk, .. }) = job.schema.vectors.as_ref().map(|vectors| &vectors.place) {
         target.execute(&format!("DELETE FROM main.{} WHERE {} IN ({stale})", quote(name), quote(chunk)), [])?;
     }
     if has_ledger(target)? {
@@ -116,7 +116,7 @@ pub fn apply(target: &Connection, job: &Job<'_>) -> Result<()> {
                 [],
             )?;
         }
-        VectorPlace::Table { name: table, chunk } => {
+        VectorPlace::Table { name: table, chunk, .. } => {
             let (table, chunk) = (quote(table), quote(chunk));
             target.execute(
                 &format!(

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use golden::cli::Reporter;
 use golden::document::verify::{Counts, Group, Issues, Severity};
 use golden::document::{Place, RecordKind, RecordName};
-use golden::store::sqlite::DoubtfulVectors;
+use golden::store::DoubtfulVectors;
 use golden::{Kind, Result};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};

@@ -132,6 +132,40 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+#[cfg(feature = "store")]
+impl From<::postgres::Error> for Error {
+    fn from(error: ::postgres::Error) -> Self {
+        use std::error::Error as _;
+        let Some(server) = error.as_db_error() else {
+            let mut message = error.to_string();
+            let mut cause = error.source();
+            while let Some(deeper) = cause {
+                message = format!("{message}: {deeper}");
+                cause = deeper.source();
+            }
+            return Self::environment(message);
+        };
+        let message = match server.detail() {
+            Some(detail) => format!("{} ({detail})", server.message()),
+            None => server.message().to_owned(),
+        };
+        let error =
+            match server.code().code() {
+                "55P03" | "40001" | "40P01" => Self::locked(message)
+                    .guidance("another process is using the database; try again when it has finished"),
+                code if code.starts_with("22") || code.starts_with("23") => Self::data(message),
+                "42501" => Self::environment(message).guidance("connect as a user who has the right to"),
+                code if code.starts_with("28") => Self::environment(message)
+                    .guidance("passwords are taken from PGPASSWORD or ~/.pgpass (of mode 0600)"),
+                _ => Self::environment(message),
+            };
+        match server.hint() {
+            Some(hint) if error.guidance.is_none() => error.guidance(hint),
+            _ => error,
+        }
+    }
+}
+
 /// Says what was being done when an error came.
 pub trait Context<T> {
     /// Puts `what` in front of the error's message.

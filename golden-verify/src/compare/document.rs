@@ -6,8 +6,7 @@ use std::io::Read;
 use golden::document::verify::{Counts, Examined};
 use golden::document::{Digest, End, Event, Fields, Place, RecordKind, read_with};
 use golden::spill::{Sorted, Sorter};
-use golden::store::sqlite::Selection;
-use golden::store::{Findings, Mapping, NormalRow, Normaliser, Schema};
+use golden::store::{Findings, Mapping, NormalRow, Normaliser, Schema, Selection};
 use golden::{Error, Result};
 use serde_json::Value;
 

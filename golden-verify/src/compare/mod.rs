@@ -15,8 +15,7 @@ use golden::cli::{Progress, Reporter};
 use golden::document::verify::Counts;
 use golden::document::{Digest, RecordKind};
 use golden::spill::Sorter;
-use golden::store::sqlite::{Dataset, DoubtfulVectors};
-use golden::store::{Location, Mapping, Schema};
+use golden::store::{Database, Dataset, DoubtfulVectors, Location, Mapping};
 use serde::Serialize;
 
 use self::document::Document;
@@ -98,14 +97,17 @@ pub fn compare(
     reporter: &Reporter,
 ) -> Result<(Review, Comparison)> {
     let location = Location::find(Some(database))?;
-    let (mut connection, schema) = Schema::open(&location.path, mapping)?;
+    for warning in location.warnings() {
+        reporter.warn(warning);
+    }
+    let (mut database, schema) = Database::open(&location, mapping)?;
 
     let progress = Progress::start(reporter, "verifying", "analyses", None);
     let document = Document::read(input, criteria, &schema, |units| progress.advance(units))?;
     drop(progress);
 
     let schema = document.comparable(&schema);
-    let mut dataset = Dataset::select(&mut connection, &schema, &document.selection(mapping, &schema))?;
+    let mut dataset = Dataset::select(&mut database, &schema, &document.selection(mapping, &schema))?;
     let counts = Counts {
         analyses: dataset.counts.analyses,
         chunks: dataset.counts.chunks,

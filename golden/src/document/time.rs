@@ -1,6 +1,6 @@
 //! Timestamps as documents write them: RFC 3339 in UTC with `Z`, the fraction absent or six digits.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 /// Reads a timestamp: RFC 3339 with an offset, or naive (meaning UTC) with `T` or a space. None for
 /// anything else, and for fractions finer than a microsecond.
@@ -40,6 +40,12 @@ fn parse_usual(text: &[u8]) -> Option<NaiveDateTime> {
     }
     let date = NaiveDate::from_ymd_opt(number(0, 4)?.try_into().ok()?, number(5, 2)?, number(8, 2)?)?;
     date.and_hms_micro_opt(number(11, 2)?, number(14, 2)?, number(17, 2)?, micros)
+}
+
+/// Reads a time of day, `HH:MM:SS` with or without a fraction down to microseconds.
+pub fn of_day(text: &str) -> Option<NaiveTime> {
+    let time = NaiveTime::parse_from_str(text, "%H:%M:%S%.f").ok()?;
+    (text.len() >= 8 && time.nanosecond() < 1_000_000_000 && time.nanosecond() % 1000 == 0).then_some(time)
 }
 
 /// Writes a timestamp in normal form.

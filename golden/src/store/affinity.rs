@@ -1,8 +1,12 @@
-//! What SQLite does to a value on its way into a column (<https://sqlite.org/datatype3.html>).
+//! What a database does to a value on its way into a column: SQLite by the column's affinity
+//! (<https://sqlite.org/datatype3.html>), PostgreSQL by its type.
 
 use rusqlite::types::Value as Stored;
 
-/// The affinity of a column.
+use super::postgres::Type;
+use crate::{Error, Result};
+
+/// The affinity of a SQLite column, or the type of a PostgreSQL one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Affinity {
     /// Numbers become text.
@@ -13,6 +17,8 @@ pub enum Affinity {
     Real,
     /// Nothing is changed.
     None,
+    /// What is not of the type is refused.
+    Typed(Type),
 }
 
 impl Affinity {
@@ -44,16 +50,36 @@ impl Affinity {
             Self::Text => "TEXT",
             Self::Numeric => "NUMERIC",
             Self::Real => "REAL",
-            Self::None => "BLOB",
+            Self::None | Self::Typed(_) => "BLOB",
         }
+    }
+
+    /// Whether it is a type whose texts are all that is stored, and travel as they are.
+    pub(super) fn is_spelled(self) -> bool {
+        use super::postgres::Scalar::{Date, Other, Padded, Text};
+        matches!(self, Self::Typed(Type::One(Text(_) | Padded(_) | Date | Other)))
     }
 
     /// The value as the column will hold it. Of a double that becomes text only that it does is
     /// certain: SQLite's versions write doubles differently.
-    pub(super) fn settle(self, value: Stored) -> Stored {
+    ///
+    /// # Errors
+    /// A value that the column refuses.
+    pub(super) fn settle(self, value: Stored) -> Result<Stored> {
+        match (self, value) {
+            (Self::Typed(column_type), value) => column_type.settle(value),
+            (_, Stored::Real(double)) if double.is_nan() => {
+                Err(Error::data("SQLite cannot hold NaN (it would become NULL)"))
+            }
+            (affinity, value) => Ok(affinity.convert(value)),
+        }
+    }
+
+    /// What SQLite makes of a value.
+    fn convert(self, value: Stored) -> Stored {
         match (self, value) {
             (Self::Numeric | Self::Real, Stored::Text(text)) => match looks_numeric(&text) {
-                Some(number) => self.settle(number),
+                Some(number) => self.convert(number),
                 None => Stored::Text(text),
             },
             (Self::Real, Stored::Integer(integer)) => Stored::Real(integer as f64),

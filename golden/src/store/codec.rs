@@ -10,10 +10,10 @@ use chrono::{NaiveDateTime, Timelike};
 use rusqlite::types::Value as Stored;
 use serde_json::{Number, Value};
 
-pub use super::affinity::Affinity;
-use super::affinity::{looks_numeric, whole};
-use super::json_text::{self, canonical_text};
+use super::affinity::{Affinity, looks_numeric, whole};
+use super::json_text::{self, canonical_text, decimal};
 use super::mapping::ColumnType;
+use super::postgres::Type;
 use super::tag::{self, Tagged};
 use crate::document::canonical;
 use crate::document::time::{self, Fraction, spell};
@@ -35,6 +35,8 @@ pub enum Codec {
     Uuid(UuidForm),
     /// Timestamps as RFC 3339 in UTC.
     Timestamp(TimestampForm),
+    /// Times of day, the fraction absent if zero.
+    Time(TimestampForm),
 }
 
 /// How a column stores UUIDs.
@@ -98,6 +100,7 @@ impl Codec {
             (_, "DATETIME" | "TIMESTAMP" | "TIMESTAMPTZ" | "TIMESTAMPWITHTIMEZONE") => {
                 Self::Timestamp(TimestampForm::Micros)
             }
+            (_, "TIME") => Self::Time(TimestampForm::Micros),
             (_, "BOOLEAN" | "BOOL") => Self::Boolean,
             (_, "NUMERIC" | "DECIMAL") => Self::Numeric,
             (_, "JSON" | "JSONB") => Self::Json,
@@ -126,7 +129,9 @@ impl Codec {
         match stored {
             Stored::Null => None,
             // Most of a dataset, and never anything else than it seems.
-            Stored::Text(text) if self.keeps_text(affinity) => Some(Value::String(text)),
+            Stored::Text(text) if self.keeps_text(affinity) || self == Self::Plain && affinity.is_spelled() => {
+                Some(Value::String(text))
+            }
             Stored::Text(text) if self == Self::Json => Some(json_form(affinity, text)),
             // As frequent as ids are, and restored without doubt.
             Stored::Text(hex) if self == Self::Uuid(UuidForm::Hex) && affinity == Affinity::Text && is_hex(&hex) => {
@@ -162,7 +167,7 @@ impl Codec {
         }
         let (stored, is_kept) = match tag::untag(value)? {
             Some(Tagged::Stored(named)) => {
-                let settled = affinity.settle(named.clone());
+                let settled = affinity.settle(named.clone())?;
                 let is_kept = same(&settled, &named) || self.is_json_integer(affinity, &named);
                 (settled, is_kept)
             }
@@ -171,13 +176,13 @@ impl Codec {
                     .guidance("map the column as JSON, or correct the document"));
             }
             Some(Tagged::Json(text)) => {
-                let settled = affinity.settle(Stored::Text(text.clone()));
+                let settled = affinity.settle(Stored::Text(text.clone()))?;
                 (settled.clone(), same(&settled, &Stored::Text(text)))
             }
             None => {
                 let settled = self.settled(affinity, value)?;
                 let back = self.decode(affinity, settled.clone());
-                if self.says_the_same(value, back.as_ref().unwrap_or(&Value::Null)) {
+                if self.says_the_same(affinity, value, back.as_ref().unwrap_or(&Value::Null)) {
                     return Ok((settled, back));
                 }
                 (settled, false)
@@ -185,6 +190,17 @@ impl Codec {
         };
         let back = self.decode(affinity, stored.clone());
         if is_kept { Ok((stored, back)) } else { Err(self.alters(value, back)) }
+    }
+
+    /// Whether elements of an array, in another spelling at most, are those of the other.
+    pub(super) fn array_says_the_same(self, affinity: Affinity, written: &[Value], back: &[Value]) -> bool {
+        let same = |(written, back): (&Value, &Value)| match (written, back) {
+            (Value::Array(written), Value::Array(back)) if self != Self::Json => {
+                self.array_says_the_same(affinity, written, back)
+            }
+            (written, back) => self.says_the_same(affinity, written, back),
+        };
+        written.len() == back.len() && written.iter().zip(back).all(same)
     }
 
     /// Whether any text is stored as it is and travels as it is.
@@ -199,12 +215,27 @@ impl Codec {
 
     /// What the column holds after a value without tag was written.
     fn settled(self, affinity: Affinity, value: &Value) -> Result<Stored> {
-        Ok(affinity.settle(self.bind(affinity, value)?))
+        affinity.settle(self.bind(affinity, value)?)
     }
 
     /// Whether the column gives back what was written, in another spelling at most.
-    fn says_the_same(self, written: &Value, back: &Value) -> bool {
+    fn says_the_same(self, affinity: Affinity, written: &Value, back: &Value) -> bool {
         let spelt_otherwise = match (self, written, back) {
+            (Self::Json, Value::Array(written), Value::Array(back)) => match affinity {
+                Affinity::Typed(Type::Array(scalar)) => {
+                    scalar.codec().array_says_the_same(scalar.affinity(), written, back)
+                }
+                _ => false,
+            },
+            // There the column fixes the digits after the point.
+            (Self::Numeric, Value::String(_) | Value::Number(_), Value::String(back))
+                if matches!(affinity, Affinity::Typed(_)) =>
+            {
+                decimal(written.as_str().unwrap_or(&canonical_text(written))) == decimal(back)
+            }
+            (Self::Time(_), Value::String(written), Value::String(back)) => {
+                time::of_day(written).is_some() && time::of_day(written) == time::of_day(back)
+            }
             (Self::Uuid(_), Value::String(written), Value::String(back)) => {
                 let [written, back] = [written, back].map(|text| uuid::Uuid::try_parse(text).ok());
                 written.is_some() && written == back
@@ -247,6 +278,9 @@ impl Codec {
             (Self::Timestamp(TimestampForm::Micros | TimestampForm::Seconds), Stored::Text(text)) => {
                 time::normal_form(text).map(Value::from)
             }
+            (Self::Time(TimestampForm::Micros), Stored::Text(text)) => {
+                text.strip_suffix(".000000").filter(|text| time::of_day(text).is_some()).map(Value::from)
+            }
             _ => None,
         }
     }
@@ -262,7 +296,12 @@ impl Codec {
             (Self::Json, other) => Ok(Stored::Text(canonical_text(other))),
             (Self::Uuid(form), Value::String(text)) => Ok(bind_uuid(form, text)),
             (Self::Timestamp(form), Value::String(text)) => Ok(Stored::Text(bind_timestamp(form, text))),
-            (Self::Numeric, Value::String(text)) if affinity != Affinity::Text => {
+            (Self::Time(TimestampForm::Micros), Value::String(text))
+                if text.len() == 8 && time::of_day(text).is_some() =>
+            {
+                Ok(Stored::Text(format!("{text}.000000")))
+            }
+            (Self::Numeric, Value::String(text)) if !matches!(affinity, Affinity::Text | Affinity::Typed(_)) => {
                 Ok(looks_numeric(text).unwrap_or_else(|| Stored::Text(text.clone())))
             }
             (Self::Boolean, Value::Bool(truth)) => Ok(Stored::Integer(i64::from(*truth))),

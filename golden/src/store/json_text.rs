@@ -106,7 +106,7 @@ pub(super) fn says(literal: &str, double: f64) -> bool {
 }
 
 /// A decimal literal as (negative, significant digits, exponent of the last digit).
-fn decimal(literal: &str) -> (bool, String, i64) {
+pub(super) fn decimal(literal: &str) -> (bool, String, i64) {
     let (mantissa, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, "0"));
     let negative = mantissa.starts_with('-');
     let mantissa = mantissa.trim_start_matches(['-', '+']);

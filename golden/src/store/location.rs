@@ -1,7 +1,8 @@
-//! Where a database is: a path, a `sqlite:` URL, or what `$DATABASE_URL` says.
+//! Where a database is: a path, a `sqlite:` or `postgres:` URL, or what `$DATABASE_URL` says.
 
 use std::path::{Path, PathBuf};
 
+use super::postgres::Server;
 use crate::{Error, Result};
 
 /// Where the name of a database came from. What only the environment named is not replaced unasked.
@@ -16,10 +17,19 @@ pub enum Source {
 /// A database's location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The SQLite file.
-    pub path: PathBuf,
+    /// The file or the server.
+    pub address: Address,
     /// Who named it.
     pub source: Source,
+}
+
+/// A SQLite file or a PostgreSQL server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server and a database on it.
+    Postgres(Box<Server>),
 }
 
 const DEFAULT_PATH: &str = "./data/app.db";
@@ -28,13 +38,25 @@ impl Location {
     /// The database `given` on the command line, else `$DATABASE_URL`, else `./data/app.db`.
     pub fn find(given: Option<&str>) -> Result<Self> {
         if let Some(given) = given {
-            return Ok(Self { path: parse(given)?, source: Source::CommandLine });
+            return Ok(Self { address: parse(given)?, source: Source::CommandLine });
         }
-        let path = match std::env::var("DATABASE_URL") {
+        let address = match std::env::var("DATABASE_URL") {
             Ok(url) if !url.is_empty() => parse(&url).map_err(|error| error.context("$DATABASE_URL"))?,
-            _ => PathBuf::from(DEFAULT_PATH),
+            _ => Address::Sqlite(PathBuf::from(DEFAULT_PATH)),
         };
-        Ok(Self { path, source: Source::Environment })
+        Ok(Self { address, source: Source::Environment })
+    }
+
+    /// What a person should know of the way the database was named.
+    pub fn warnings(&self) -> Vec<String> {
+        let Address::Postgres(server) = &self.address else { return Vec::new() };
+        let mut warnings = server.warnings.clone();
+        if server.has_password_in_url && self.source == Source::CommandLine {
+            warnings.push(
+                "others can see the password in the list of processes; PGPASSWORD and ~/.pgpass keep it to you".into(),
+            );
+        }
+        warnings
     }
 }
 
@@ -49,9 +71,9 @@ impl Location {
 
 /// Reads a path or a URL, SQLAlchemy's spellings included (`sqlite+aiosqlite:///app.db`). Messages
 /// never repeat the URL: it may hold a password.
-fn parse(given: &str) -> Result<PathBuf> {
+fn parse(given: &str) -> Result<Address> {
     let Some((scheme, rest)) = given.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
-        return Ok(PathBuf::from(given));
+        return Ok(Address::Sqlite(PathBuf::from(given)));
     };
     let dialect = scheme.split('+').next().unwrap_or(scheme);
     match dialect.to_ascii_lowercase().as_str() {
@@ -67,12 +89,11 @@ fn parse(given: &str) -> Result<PathBuf> {
                     "a sqlite URL needs a file: sqlite:///relative/path.db or sqlite:////absolute/path.db",
                 ));
             }
-            Ok(Path::new(path).to_owned())
+            Ok(Address::Sqlite(Path::new(path).to_owned()))
         }
-        "postgres" | "postgresql" => Err(Error::usage("PostgreSQL is not supported, only SQLite")
-            .guidance("give the path of a SQLite file with --db")),
+        "postgres" | "postgresql" => Ok(Address::Postgres(Box::new(Server::parse(rest)?))),
         other => Err(Error::usage(format!("unknown kind of database `{other}:`"))
-            .guidance("give the path of a SQLite file, or a sqlite: URL")),
+            .guidance("give the path of a SQLite file, or a sqlite: or postgres: URL")),
     }
 }
 
@@ -93,13 +114,13 @@ mod tests {
             ("sqlite:////srv/app.db", "/srv/app.db"),
             ("sqlite+aiosqlite:///data/app.db?timeout=5", "data/app.db"),
         ] {
-            assert_eq!(parse(given).expect(given), Path::new(path), "{given}");
+            assert_eq!(parse(given).expect(given), Address::Sqlite(path.into()), "{given}");
         }
     }
 
     #[test]
     fn a_password_is_not_repeated() {
-        for given in ["postgresql+asyncpg://me:secret@host/db", "mysql://me:secret@host/db"] {
+        for given in ["postgresql+asyncpg://me:secret@host:x/db", "mysql://me:secret@host/db"] {
             let error = parse(given).expect_err(given);
             assert!(!error.to_string().contains("secret"), "{error}");
         }

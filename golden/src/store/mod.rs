@@ -1,11 +1,17 @@
 //! Databases: where they are, how their tables map to the document, and how columns become JSON.
 
 mod affinity;
+mod batch;
 mod codec;
+mod database;
+mod dataset;
+mod declared;
+mod document;
 mod json_text;
 mod location;
 mod mapping;
 mod normal;
+pub mod postgres;
 mod schema;
 pub mod sqlite;
 mod tag;
@@ -14,11 +20,14 @@ mod tests;
 
 pub use affinity::Affinity;
 pub use codec::{Codec, TimestampForm, UuidForm};
+pub use database::{Connection, Database};
+pub use dataset::{ChunkFilter, Counts, Dataset, DoubtfulVectors, Selection};
+pub use document::{AnalysisDigests, DocumentOptions};
 pub use json_text::canonical_text;
-pub use location::{Location, Source};
+pub use location::{Address, Location, Source};
 pub use mapping::{
     AnalysesMapping, ArtifactsMapping, ChunksMapping, ColumnType, EmbeddingPin, Filter, FindingsMapping, Mapping,
     VectorsMapping,
 };
 pub use normal::{NormalAnalysis, NormalChunk, NormalRow, Normaliser};
-pub use schema::{Column, Findings, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};
+pub use schema::{Column, Findings, KeyColumn, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};

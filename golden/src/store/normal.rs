@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
-use super::codec::{Affinity, Codec};
+use super::affinity::Affinity;
+use super::codec::Codec;
 use super::schema::{Column, Findings, Schema, Table};
 use crate::document::{AnalysisForm, Digest, Fields, Place, RecordKind, derived_id, id_text, order};
 use crate::{Error, Result};

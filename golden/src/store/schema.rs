@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
-use super::codec::{Affinity, Codec};
+use super::affinity::Affinity;
+use super::codec::Codec;
 use crate::document::{Fields, RecordKind};
 use crate::{Error, Result};
 
@@ -20,7 +21,7 @@ pub struct Column {
     pub declared: String,
     /// How its values become JSON.
     pub codec: Codec,
-    /// What SQLite does to values on their way in.
+    /// What the database does to values on their way in.
     pub affinity: Affinity,
     /// Whether NULL is refused.
     pub not_null: bool,
@@ -32,6 +33,14 @@ impl Column {
     /// The JSON of a stored value; none for NULL.
     pub fn decode(&self, stored: Stored) -> Option<Value> {
         self.codec.decode(self.affinity, stored)
+    }
+
+    /// The stored value that PostgreSQL spells so.
+    pub fn read(&self, spelled: &str) -> Stored {
+        match self.affinity {
+            Affinity::Typed(column_type) => column_type.read(spelled),
+            _ => Stored::Text(spelled.to_owned()),
+        }
     }
 
     /// The stored value of a JSON value, as the column will hold it.
@@ -50,17 +59,20 @@ impl Column {
 pub struct Table {
     /// What its rows are.
     pub kind: RecordKind,
-    /// Its name in the database.
+    /// Its name, as the mapping says it.
     pub name: String,
+    /// How SQL names it: qualified and quoted.
+    pub relation: String,
     /// The columns that travel.
     pub columns: Vec<Column>,
     /// The column that refers to the analysis; none for analyses themselves.
     pub parent: Option<String>,
-    /// The columns by which a row is found again: the row number, or the primary key WITHOUT ROWID.
+    /// The columns by which a row is found again: the row number or the primary key in SQLite, the place
+    /// of the row in PostgreSQL.
     pub locator: Vec<KeyColumn>,
     /// Whether the database sees to it that no id stands twice.
     pub has_unique_ids: bool,
-    /// Whether the id is the row number itself, given by SQLite to rows inserted without one.
+    /// Whether the database gives integers for ids to rows inserted without one.
     pub assigns_ids: bool,
     /// Positions in `columns` of the fields that give the reading order.
     pub order: Vec<usize>,
@@ -95,7 +107,7 @@ impl Table {
 pub struct KeyColumn {
     /// Its name.
     pub name: String,
-    /// How SQLite compares its values.
+    /// How its values are compared.
     pub affinity: Affinity,
 }
 
@@ -117,6 +129,10 @@ pub enum VectorEncoding {
     Blob,
     /// A JSON array as text.
     JsonText,
+    /// pgvector's `vector` or `halfvec`, which read and write a JSON array of numbers.
+    Vector,
+    /// A PostgreSQL array of floating-point numbers.
+    Array,
 }
 
 /// Which table holds the vectors.
@@ -126,8 +142,10 @@ pub enum VectorPlace {
     ChunkColumn,
     /// A table of its own, one row a chunk.
     Table {
-        /// Its name.
+        /// Its name, as the mapping says it.
         name: String,
+        /// How SQL names it: qualified and quoted.
+        relation: String,
         /// The column that refers to the chunk.
         chunk: String,
     },
@@ -159,6 +177,8 @@ pub struct Schema {
     pub artifacts: Option<Table>,
     /// Where vectors are, if the database has a place for them.
     pub vectors: Option<VectorColumn>,
+    /// How SQL names the table, be it there or not, that says what made each vector: `golden_vectors`.
+    pub vector_notes: String,
     /// The column that the filter looks at; none where the table has no such column.
     pub filter_column: Option<String>,
     /// Forms of timestamp columns that differ from their declared type's, by table and field.

@@ -80,7 +80,7 @@ fn float_text(double: f64) -> String {
 
 fn parse_float(text: &str) -> Result<f64> {
     match text {
-        "NaN" => Err(Error::data("SQLite cannot hold NaN (it would become NULL)")),
+        "NaN" => Ok(f64::NAN),
         "Infinity" => Ok(f64::INFINITY),
         "-Infinity" => Ok(f64::NEG_INFINITY),
         _ => match text.parse::<f64>() {

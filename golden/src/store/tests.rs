@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Stored;
 use serde_json::{Value, json};
 
-use super::codec::{Affinity, Codec, TimestampForm, UuidForm};
+use super::affinity::Affinity;
+use super::codec::{Codec, TimestampForm, UuidForm};
 use super::{ColumnType, canonical_text, json_text};
 use crate::document::{lone_value, time};
 

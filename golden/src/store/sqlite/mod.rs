@@ -1,6 +1,5 @@
 //! SQLite databases: opening them, learning their schema, reading the dataset in normal form.
 
-mod document;
 mod introspect;
 mod open;
 mod order;
@@ -10,9 +9,8 @@ mod read;
 mod tests;
 mod vectors;
 
-pub use document::{AnalysisDigests, DocumentOptions};
 pub use introspect::schema;
+pub(super) use open::open;
 pub use open::{open_for_reading, open_for_writing, quote};
-pub use query::{ChunkFilter, statuses};
-pub use read::{Counts, Dataset, Selection};
-pub use vectors::DoubtfulVectors;
+pub(super) use query::statuses;
+pub(super) use read::Rows;

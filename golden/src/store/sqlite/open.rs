@@ -5,22 +5,33 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::{Error, Result};
+use super::schema;
+use crate::store::mapping::Mapping;
+use crate::store::schema::Schema;
+use crate::{Context, Error, Result};
 
 /// Pages kept in memory, in KiB: what must grow spills to a temporary file instead.
 const CACHE_KIB: i64 = 8 * 1024;
 
 /// Opens an existing database read-only.
 pub fn open_for_reading(path: &Path) -> Result<Connection> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(30))
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(30))
+}
+
+/// Opens an existing database for reading and learns its schema, with a read transaction begun.
+pub(crate) fn open(path: &Path, mapping: &Mapping) -> Result<(Connection, Schema)> {
+    let connection = open_for_reading(path)?;
+    connection.execute_batch("BEGIN")?;
+    let schema = schema(&connection, mapping).context(|| path.display().to_string())?;
+    Ok((connection, schema))
 }
 
 /// Opens an existing database; a lock is waited for as long as `patience`.
 pub fn open_for_writing(path: &Path, patience: Duration) -> Result<Connection> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)
 }
 
-fn open(path: &Path, access: OpenFlags, patience: Duration) -> Result<Connection> {
+fn connect(path: &Path, access: OpenFlags, patience: Duration) -> Result<Connection> {
     let name = path.display();
     let Ok(metadata) = path.metadata() else {
         return Err(Error::environment(format!("there is no database at {name}"))

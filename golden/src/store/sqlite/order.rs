@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
 use super::quote;
-use super::read::Selection;
 use crate::document::{RecordKind, id_text, order};
+use crate::store::dataset::Selection;
 use crate::store::schema::{Column, KeyColumn, Schema, Table};
 use crate::{Error, Result};
 

@@ -2,23 +2,16 @@
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use serde_json::Value;
 
 use super::order::{located, order_table};
-use super::quote;
-use super::read::Dataset;
+use super::read::Rows;
+use super::{quote, vectors};
 use crate::document::RecordKind;
+use crate::store::EmbeddingPin;
+use crate::store::batch::Batch;
+use crate::store::dataset::{ChunkFilter, DoubtfulVectors, Reader, TextSink, no_place_for_vectors, no_text};
 use crate::store::schema::{Schema, VectorPlace};
 use crate::{Error, Result};
-
-/// Which chunks are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChunkFilter {
-    /// Every chunk of the selected analyses.
-    All,
-    /// Those without a vector.
-    WithoutVector,
-}
 
 /// The values of the filter column and how many rows have each, most frequent first; empty where the
 /// table is empty or has no such column.
@@ -49,7 +42,7 @@ impl Schema {
         let column = quote(&vectors.name);
         Ok(Some(match &vectors.place {
             VectorPlace::ChunkColumn => format!("t.{column} IS NOT NULL"),
-            VectorPlace::Table { name, chunk } => format!(
+            VectorPlace::Table { name, chunk, .. } => format!(
                 "EXISTS (SELECT 1 FROM main.{0} v WHERE v.{1} = t.{2} AND v.{column} IS NOT NULL)",
                 quote(name),
                 quote(chunk),
@@ -59,10 +52,13 @@ impl Schema {
     }
 }
 
-impl Dataset<'_> {
-    /// What a person should know before trusting the selection: rows that belong to no analysis.
-    pub fn warnings(&self) -> Result<Vec<String>> {
-        let mut warnings = Vec::new();
+impl Reader for Rows<'_> {
+    fn batches(&mut self, emit: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
+        self.read(emit)
+    }
+
+    fn orphans(&mut self) -> Result<Vec<(RecordKind, u64)>> {
+        let mut orphans = Vec::new();
         for table in self.schema.tables() {
             let Some(parent) = &table.parent else { continue };
             let sql = format!(
@@ -72,37 +68,25 @@ impl Dataset<'_> {
                 quote(parent),
                 id = quote(&self.schema.analyses.id()?.name),
             );
-            match self.connection.query_row(&sql, [], |row| row.get::<_, u64>(0))? {
-                0 => {}
-                1 => warnings.push(format!("a row of `{}` belongs to no analysis and stays behind", table.name)),
-                rows => warnings.push(format!("{rows} rows of `{}` belong to no analysis and stay behind", table.name)),
-            }
+            orphans.push((table.kind, self.connection.query_row(&sql, [], |row| row.get(0))?));
         }
-        Ok(warnings)
+        Ok(orphans)
     }
 
-    /// How many selected chunks lack a vector; none where the database has no place for vectors.
-    pub fn count_without_vector(&self) -> Result<Option<u64>> {
+    fn count_without_vector(&mut self) -> Result<Option<u64>> {
         let Some(has_vector) = self.schema.has_vector_condition()? else { return Ok(None) };
         let sql = format!("SELECT count(*) FROM {} AND NOT ({has_vector})", self.ordered_chunks());
         Ok(Some(self.connection.query_row(&sql, [], |row| row.get(0))?))
     }
 
-    /// Hands out the id and the text of chunks, in order. Chunks whose text is NULL have none.
-    pub fn chunk_texts(&mut self, filter: ChunkFilter, mut each: impl FnMut(Value, &str) -> Result<()>) -> Result<()> {
+    fn chunk_texts(&mut self, filter: ChunkFilter, each: &mut TextSink<'_>) -> Result<()> {
         let table = &self.schema.chunks;
         let id = table.id()?;
-        let Some(content) = table.column("content") else {
-            return Err(Error::usage(format!("table `{}` has no column for `content`", table.name))
-                .guidance("name it in golden.toml: [chunks.columns] content = \"…\""));
-        };
+        let content = table.column("content").ok_or_else(|| no_text(table))?;
         let condition = match (filter, self.schema.has_vector_condition()?) {
             (ChunkFilter::All, _) => "1".to_owned(),
             (ChunkFilter::WithoutVector, Some(has_vector)) => format!("NOT ({has_vector})"),
-            (ChunkFilter::WithoutVector, None) => {
-                return Err(Error::usage("the database has no column for vectors")
-                    .guidance("name it in golden.toml: [vectors] column = \"…\""));
-            }
+            (ChunkFilter::WithoutVector, None) => return Err(no_place_for_vectors()),
         };
         let sql = format!(
             "SELECT t.{}, t.{} FROM {} AND ({condition}) ORDER BY o.sequence",
@@ -126,6 +110,12 @@ impl Dataset<'_> {
         Ok(())
     }
 
+    fn doubtful_vectors(&mut self, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
+        vectors::doubtful(self, pin)
+    }
+}
+
+impl Rows<'_> {
     /// The FROM clause of the selected chunks, aliased `t`, with their order, aliased `o`.
     fn ordered_chunks(&self) -> String {
         format!(

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{ChunkFilter, Dataset, DocumentOptions, Selection, statuses};
+use super::{open, statuses};
 use crate::document::{Fields, Layout};
-use crate::store::{Mapping, Schema};
+use crate::store::{ChunkFilter, Dataset, DocumentOptions, Mapping, Selection};
 use crate::{Kind, Result};
 
 /// A database that goes away with its folder.
@@ -35,7 +35,7 @@ impl Database {
     }
 
     fn select(&self, mapping: &Mapping, selection: Selection) -> Result<Value> {
-        let (mut connection, schema) = Schema::open(&self.path, mapping)?;
+        let (mut connection, schema) = open(&self.path, mapping)?;
         let mut dataset = Dataset::select(&mut connection, &schema, &selection)?;
         let counts = dataset.counts;
         let options = DocumentOptions { layout: Layout::Compact, max_record: 1 << 20 };
@@ -206,7 +206,7 @@ fn ids_that_differ_only_in_case() {
     // As the foreign key would have it, the analysis's own collation decides.
     let exact = rows("");
     assert_eq!(ids(&exact.export("").expect("a document")), json!([["a", ["C"]], ["b", ["d"]]]));
-    let (mut connection, schema) = Schema::open(&exact.path, &Mapping::default()).expect("a schema");
+    let (mut connection, schema) = open(&exact.path, &Mapping::default()).expect("a schema");
     let dataset = Dataset::select(&mut connection, &schema, &Selection::All).expect("a selection");
     assert_eq!(dataset.warnings().expect("warnings"), ["a row of `chunks` belongs to no analysis and stays behind"]);
     let either = rows("COLLATE NOCASE");
@@ -264,7 +264,7 @@ fn text_that_is_not_utf8_is_refused_by_name() {
         assert!(error.contains(says) && error.contains("not UTF-8"), "{error}");
     }
     let database = Database::with("UPDATE analyses SET status = CAST(x'ff' AS TEXT);");
-    let (connection, schema) = Schema::open(&database.path, &Mapping::default()).expect("a schema");
+    let (connection, schema) = open(&database.path, &Mapping::default()).expect("a schema");
     assert_eq!(statuses(&connection, &schema).expect("statuses"), [("\u{fffd}".to_owned(), 1)]);
 }
 
@@ -328,7 +328,7 @@ fn the_form_of_timestamps_is_told_by_the_first_that_is_there() {
         "ALTER TABLE chunks ADD COLUMN seen TIMESTAMP; {rows}
          UPDATE chunks SET seen = '2025-01-01 00:00:00' WHERE seen; UPDATE chunks SET seen = 'bad' WHERE id = 'c149';"
     ));
-    let (_, schema) = Schema::open(&database.path, &Mapping::default()).expect("a schema");
+    let (_, schema) = open(&database.path, &Mapping::default()).expect("a schema");
     assert_eq!(schema.forms["chunks"]["seen"], "seconds");
 }
 
@@ -365,7 +365,7 @@ fn chunk_texts_leave_out_what_has_a_vector_or_no_text() {
         "INSERT INTO chunks VALUES('c1', 'a1', 'one', 0, x'00'), ('c2', 'a1', 'two', 1, NULL), ('c3', 'a1', NULL, 2, NULL);",
     );
     let texts = |filter| {
-        let (mut connection, schema) = Schema::open(&database.path, &Mapping::default()).expect("a schema");
+        let (mut connection, schema) = open(&database.path, &Mapping::default()).expect("a schema");
         let mut dataset = Dataset::select(&mut connection, &schema, &Selection::All).expect("a selection");
         let mut texts = Vec::new();
         let each = |id, text: &str| {

@@ -3,86 +3,70 @@
 
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
-use rusqlite::{OptionalExtension, named_params};
-use serde::Serialize;
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::order::{located, order_table};
 use super::quote;
-use super::read::Dataset;
+use super::read::Rows;
 use crate::Result;
 use crate::document::{Digest, RecordKind};
 use crate::store::EmbeddingPin;
+use crate::store::dataset::DoubtfulVectors;
 
-/// Vectors that may not be what a search expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DoubtfulVectors {
-    /// Made from another text than their chunk has now.
-    pub stale: u64,
-    /// Of which nothing says what made them.
-    pub unknown: u64,
-    /// Made by another model, or of another dimension, than the mapping pins.
-    pub foreign: u64,
+/// Counts the doubtful among the vectors of the selected chunks. None where there is nothing to hold
+/// them against: no place for vectors, or neither a word on their origin nor a pinned model.
+pub(super) fn doubtful(rows: &Rows<'_>, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
+    let Some(has_vector) = rows.schema.has_vector_condition()? else { return Ok(None) };
+    let chunks = format!(
+        "{} o CROSS JOIN main.{} t ON {}",
+        order_table(RecordKind::Chunk),
+        quote(&rows.schema.chunks.name),
+        located(&rows.schema.chunks),
+    );
+    let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
+    if rows.connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
+        if *pin == EmbeddingPin::default() {
+            return Ok(None);
+        }
+        let sql = format!("SELECT count(*) FROM {chunks} WHERE {has_vector}");
+        let unknown = rows.connection.query_row(&sql, [], |row| row.get(0))?;
+        return Ok(Some(DoubtfulVectors { unknown, ..DoubtfulVectors::default() }));
+    }
+    register_text_digest(rows.connection)?;
+    let text = rows.schema.chunks.column("content").map_or("NULL".into(), |text| format!("t.{}", quote(&text.name)));
+    // The `+` takes the column's affinity away: ids are compared as they are stored, and the key of
+    // golden_vectors can be used.
+    let sql = format!(
+        "SELECT count(*) FILTER (WHERE v.text_sha256 <> golden_text_digest({text})),
+                count(*) FILTER (WHERE v.chunk_id IS NULL),
+                count(*) FILTER (WHERE v.model <> :model OR v.dimension <> :dimension)
+         FROM {chunks} LEFT JOIN main.golden_vectors v ON v.chunk_id = +t.{id} WHERE {has_vector}",
+        id = quote(&rows.schema.chunks.id()?.name),
+    );
+    let pinned = named_params! {":model": pin.model, ":dimension": pin.dimension};
+    let count = |row: &rusqlite::Row<'_>| {
+        Ok(DoubtfulVectors { stale: row.get(0)?, unknown: row.get(1)?, foreign: row.get(2)? })
+    };
+    Ok(Some(rows.connection.query_row(&sql, pinned, count)?))
 }
 
-impl Dataset<'_> {
-    /// Counts the doubtful among the vectors of the selected chunks. None where there is nothing to hold
-    /// them against: no place for vectors, or neither a word on their origin nor a pinned model.
-    pub fn doubtful_vectors(&self, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
-        let Some(has_vector) = self.schema.has_vector_condition()? else { return Ok(None) };
-        let chunks = format!(
-            "{} o CROSS JOIN main.{} t ON {}",
-            order_table(RecordKind::Chunk),
-            quote(&self.schema.chunks.name),
-            located(&self.schema.chunks),
-        );
-        let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
-        if self.connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
-            if *pin == EmbeddingPin::default() {
-                return Ok(None);
-            }
-            let sql = format!("SELECT count(*) FROM {chunks} WHERE {has_vector}");
-            let unknown = self.connection.query_row(&sql, [], |row| row.get(0))?;
-            return Ok(Some(DoubtfulVectors { unknown, ..DoubtfulVectors::default() }));
-        }
-        self.register_text_digest()?;
-        let text =
-            self.schema.chunks.column("content").map_or("NULL".into(), |text| format!("t.{}", quote(&text.name)));
-        // The `+` takes the column's affinity away: ids are compared as they are stored, and the key of
-        // golden_vectors can be used.
-        let sql = format!(
-            "SELECT count(*) FILTER (WHERE v.text_sha256 <> golden_text_digest({text})),
-                    count(*) FILTER (WHERE v.chunk_id IS NULL),
-                    count(*) FILTER (WHERE v.model <> :model OR v.dimension <> :dimension)
-             FROM {chunks} LEFT JOIN main.golden_vectors v ON v.chunk_id = +t.{id} WHERE {has_vector}",
-            id = quote(&self.schema.chunks.id()?.name),
-        );
-        let pinned = named_params! {":model": pin.model, ":dimension": pin.dimension};
-        let count = |row: &rusqlite::Row<'_>| {
-            Ok(DoubtfulVectors { stale: row.get(0)?, unknown: row.get(1)?, foreign: row.get(2)? })
-        };
-        Ok(Some(self.connection.query_row(&sql, pinned, count)?))
-    }
-
-    /// `golden_text_digest(text)`: what `golden_vectors` notes of a text; NULL for what is no text.
-    fn register_text_digest(&self) -> Result<()> {
-        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-        Ok(self.connection.create_scalar_function("golden_text_digest", 1, flags, |context| {
-            Ok(match context.get_raw(0) {
-                ValueRef::Text(text) => Some(Digest::of(text).to_string()),
-                _ => None,
-            })
-        })?)
-    }
+/// `golden_text_digest(text)`: what `golden_vectors` notes of a text; NULL for what is no text.
+fn register_text_digest(connection: &Connection) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    Ok(connection.create_scalar_function("golden_text_digest", 1, flags, |context| {
+        Ok(match context.get_raw(0) {
+            ValueRef::Text(text) => Some(Digest::of(text).to_string()),
+            _ => None,
+        })
+    })?)
 }
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
     use super::*;
     use crate::settings::Settings;
-    use crate::store::VectorPlace;
-    use crate::store::sqlite::{Selection, schema};
+    use crate::store::sqlite::schema;
+    use crate::store::{Dataset, Selection, VectorPlace};
 
     fn doubtful(sql: &str, mapping: &str) -> Option<DoubtfulVectors> {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -100,7 +84,7 @@ mod tests {
         let schema = schema(&connection, &mapping).unwrap();
         assert_eq!(schema.vectors.as_ref().unwrap().place, VectorPlace::ChunkColumn);
         let selection = Selection::Filter(mapping.analyses.filter.values);
-        let dataset = Dataset::select(&mut connection, &schema, &selection).unwrap();
+        let mut dataset = Dataset::select(&mut connection, &schema, &selection).unwrap();
         dataset.doubtful_vectors(&mapping.embedding).unwrap()
     }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::read::{Batch, BatchRows, Dataset};
+use super::batch::{Batch, BatchRows};
+use super::dataset::Dataset;
 use crate::document::{
     AnalysisForm, Digest, Fields, Layout, RecordKind, RenderedAnalysis, RenderedChunk, Seals, Writer,
 };
@@ -142,7 +143,7 @@ impl Dataset<'_> {
     ) -> Result<()> {
         let schema = self.schema;
         ordered_map(
-            |emit| self.batches(emit),
+            |emit| self.reader.batches(emit),
             |batch: Batch| {
                 let mut rows = batch.rows(schema);
                 let mut results = Vec::new();

@@ -1,0 +1,166 @@
+//! Rows on their way from the thread that reads them to those that work out what they mean.
+
+use rusqlite::types::Value as Stored;
+use serde_json::Value;
+
+use super::schema::{Column, Schema, Table};
+use super::sqlite::quote;
+use crate::document::{Fields, RecordKind, id_text};
+use crate::{Error, Result};
+
+/// How many bytes of rows travel together between threads.
+pub(super) const BATCH_BYTES: usize = 256 * 1024;
+
+/// Rows as they are stored. Their text lies in one piece, so that what one thread reads and another
+/// uses costs neither an allocation a value.
+#[derive(Default)]
+pub(super) struct Batch {
+    kinds: Vec<RecordKind>,
+    values: Vec<Kept>,
+    /// Texts and blobs, in the order of `values`.
+    bytes: Vec<u8>,
+}
+
+/// A value as the database handed it over.
+#[derive(Clone, Copy)]
+pub(super) enum Raw<'r> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    /// Not yet known to be UTF-8.
+    Text(&'r [u8]),
+    Blob(&'r [u8]),
+    /// As PostgreSQL spells values of the column's type.
+    Spelled(&'r [u8]),
+}
+
+/// A value of a batch; of a text or a blob its length.
+#[derive(Clone, Copy)]
+enum Kept {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(usize),
+    Blob(usize),
+    Spelled(usize),
+}
+
+impl Batch {
+    /// How much memory it takes, roughly.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() + self.values.len() * size_of::<Kept>()
+    }
+
+    /// Begins a row; its columns follow, in their table's order.
+    pub(super) fn begin(&mut self, kind: RecordKind) {
+        if self.kinds.is_empty() {
+            self.bytes.reserve(BATCH_BYTES);
+        }
+        self.kinds.push(kind);
+    }
+
+    /// Appends a column of the row.
+    pub(super) fn push(&mut self, raw: Raw<'_>) {
+        let mut keep = |bytes: &[u8]| {
+            self.bytes.extend_from_slice(bytes);
+            bytes.len()
+        };
+        let kept = match raw {
+            Raw::Null => Kept::Null,
+            Raw::Integer(integer) => Kept::Integer(integer),
+            Raw::Real(double) => Kept::Real(double),
+            Raw::Text(text) => Kept::Text(keep(text)),
+            Raw::Blob(blob) => Kept::Blob(keep(blob)),
+            Raw::Spelled(text) => Kept::Spelled(keep(text)),
+        };
+        self.values.push(kept);
+    }
+
+    /// Its rows.
+    pub(super) fn rows<'b>(&'b self, schema: &'b Schema) -> BatchRows<'b> {
+        BatchRows { schema, kinds: &self.kinds, values: &self.values, bytes: &self.bytes }
+    }
+}
+
+/// The rows of a batch that are still to come.
+pub(super) struct BatchRows<'b> {
+    schema: &'b Schema,
+    kinds: &'b [RecordKind],
+    values: &'b [Kept],
+    bytes: &'b [u8],
+}
+
+impl<'b> BatchRows<'b> {
+    /// The kind of the next row.
+    pub(super) fn kind(&self) -> Option<RecordKind> {
+        self.kinds.first().copied()
+    }
+
+    /// The fields of the next row, which must be of this kind, and its id.
+    pub(super) fn take(&mut self, kind: RecordKind) -> Result<Option<(Fields, String)>> {
+        if self.kind() != Some(kind) {
+            return Ok(None);
+        }
+        let Some(table) = self.schema.table(kind) else { return Ok(None) };
+        self.kinds = &self.kinds[1..];
+        let (values, rest) = self.values.split_at(table.columns.len());
+        self.values = rest;
+        let mut fields = Vec::with_capacity(table.columns.len());
+        let mut not_utf8 = None;
+        for (column, raw) in table.columns.iter().zip(values) {
+            let stored = match *raw {
+                Kept::Null => continue,
+                Kept::Integer(integer) => Stored::Integer(integer),
+                Kept::Real(double) => Stored::Real(double),
+                Kept::Blob(length) => Stored::Blob(self.bytes(length).to_vec()),
+                Kept::Text(length) | Kept::Spelled(length) => match (std::str::from_utf8(self.bytes(length)), raw) {
+                    (Ok(text), Kept::Spelled(_)) => column.read(text),
+                    (Ok(text), _) => Stored::Text(text.to_owned()),
+                    (Err(_), _) => {
+                        not_utf8 = Some(column);
+                        continue;
+                    }
+                },
+            };
+            fields.extend(column.decode(stored).map(|value| (column.field.clone(), value)));
+        }
+        let fields = Fields::from_iter(fields);
+        let id = match fields.get("id") {
+            Some(id) => id_text(id).ok_or_else(|| not_an_id(table, id))?,
+            // Ids that the database gives are left out of some comparisons.
+            None if table.column("id").is_none() => String::new(),
+            None => return Err(not_utf8.map_or_else(|| no_id(table), |column| not_text(table, column, "without id"))),
+        };
+        match not_utf8 {
+            None => Ok(Some((fields, id))),
+            Some(column) => Err(not_text(table, column, &id)),
+        }
+    }
+
+    fn bytes(&mut self, length: usize) -> &'b [u8] {
+        let (bytes, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        bytes
+    }
+}
+
+fn not_text(table: &Table, column: &Column, id: &str) -> Error {
+    Error::data(format!("table `{}`, row {id}: column `{}` holds text that is not UTF-8", table.name, column.name))
+        .guidance("JSON cannot carry it; correct the row, or store it as a BLOB")
+}
+
+fn no_id(table: &Table) -> Error {
+    let id = table.id().map_or("id", |id| id.name.as_str());
+    Error::data(format!("table `{}` has a row whose `{id}` is NULL", table.name)).guidance(format!(
+        "find it with SELECT * FROM {} WHERE {} IS NULL, and give it an id",
+        quote(&table.name),
+        quote(id)
+    ))
+}
+
+fn not_an_id(table: &Table, id: &Value) -> Error {
+    Error::data(format!("table `{}` has a row whose id is neither text nor an integer: {id}", table.name)).guidance(
+        "correct the row; or where the column holds UUIDs in a form of its own, \
+         say so in golden.toml: types = { id = \"uuid-bytes\" }",
+    )
+}

@@ -1,0 +1,37 @@
+//! Connecting, and beginning to read.
+
+use ::postgres::Client;
+
+use super::introspect::schema;
+use super::server::Server;
+use crate::store::mapping::Mapping;
+use crate::store::schema::Schema;
+use crate::{Context, Error, Result};
+
+/// What a transaction begins with: values are spelled in the one way that [`super::Type::read`] knows, nothing
+/// is hidden by a policy, and no limit of the server's ends it half-way.
+pub const SPELLING: &str = "\
+    SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601';
+    SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on;
+    SET LOCAL lc_monetary = 'C'; SET LOCAL row_security = off; SET LOCAL cursor_tuple_fraction = 1;
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;";
+
+/// Connects to a server.
+pub fn connect(server: &Server) -> Result<Client> {
+    let context = || format!("cannot connect to {server}");
+    let client = server.config()?.connect(server.tls()?.connector()?);
+    client.map_err(|error| match Error::from(error) {
+        // Whoever must not enter can do something about it, the others may try again.
+        error if error.next_step().is_some() => error.context(context()),
+        error => error.context(context()).guidance("is the server running, and is that its address?"),
+    })
+}
+
+/// Connects for reading and learns the schema, with a read transaction begun: one snapshot, and no change.
+pub(crate) fn open(server: &Server, mapping: &Mapping) -> Result<(Client, Schema)> {
+    let mut client = connect(server)?;
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '30s';";
+    client.batch_execute(&format!("{begin} {SPELLING}")).context(|| server.to_string())?;
+    let schema = schema(&mut client, mapping).context(|| server.to_string())?;
+    Ok((client, schema))
+}

@@ -1,0 +1,297 @@
+//! Which records are selected, and in which order they are read.
+//!
+//! The server tells where every selected row is and what it is sorted by; the order is worked out here, by the
+//! keys that all databases share, in a sorter that spills to a temporary file. So the server needs no room to
+//! sort in, no right to make temporary tables, and no idea of how the format compares values.
+
+use ::postgres::{Client, SimpleQueryRow};
+use serde_json::Value;
+
+use super::sql::{count, literal, number, quote, row, rows, text};
+use super::types::{Scalar, Type};
+use crate::document::{RecordKind, id_text, order};
+use crate::spill::{Sorted, Sorter};
+use crate::store::affinity::Affinity;
+use crate::store::dataset::Selection;
+use crate::store::schema::{Column, Schema, Table};
+use crate::{Error, Result};
+
+/// How much memory the sorting of one table may take.
+const MEMORY: usize = 4 << 20;
+
+/// How many keys are fetched at once.
+const FETCHED: usize = 5_000;
+
+/// Where a row is: its table's number, since a table may be made of others, and its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub table: u32,
+    pub block: u32,
+    pub line: u16,
+}
+
+impl Place {
+    /// How many bytes it takes at the end of a key.
+    const LEN: usize = 10;
+
+    /// Reads `tableoid` and `ctid`, which is spelled `(block,line)`.
+    pub(super) fn read(row: &SimpleQueryRow, column: usize) -> Result<Self> {
+        let spelled = text(row, column + 1)?;
+        let place = spelled.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')?.split_once(','));
+        let wrong = || Error::environment(format!("the server answered `{spelled}` where the place of a row belongs"));
+        let (block, line) = place.ok_or_else(wrong)?;
+        let table = text(row, column)?.parse().map_err(|_| wrong())?;
+        Ok(Self { table, block: block.parse().map_err(|_| wrong())?, line: line.parse().map_err(|_| wrong())? })
+    }
+
+    fn push(self, key: &mut Vec<u8>) {
+        key.extend_from_slice(&self.table.to_be_bytes());
+        key.extend_from_slice(&self.block.to_be_bytes());
+        key.extend_from_slice(&self.line.to_be_bytes());
+    }
+
+    /// The place that a key ends with.
+    fn of_key(key: &[u8]) -> Option<Self> {
+        let place = key.last_chunk::<{ Self::LEN }>()?;
+        let [a, b, c, d, e, f, g, h, i, j] = *place;
+        Some(Self {
+            table: u32::from_be_bytes([a, b, c, d]),
+            block: u32::from_be_bytes([e, f, g, h]),
+            line: u16::from_be_bytes([i, j]),
+        })
+    }
+}
+
+/// A row that is to be read: where it is, and about how many bytes it has.
+pub(super) struct Planned {
+    pub place: Place,
+    pub bytes: u64,
+}
+
+/// The places of one table's selected rows, in order.
+pub(super) struct Order {
+    sorted: Sorted,
+    /// The next row's key, and its size.
+    next: Option<(Vec<u8>, u64)>,
+}
+
+impl Order {
+    fn new(sorter: Sorter) -> Result<Self> {
+        let mut order = Self { sorted: sorter.finish()?, next: None };
+        order.advance()?;
+        Ok(order)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.next = match self.sorted.next().transpose()? {
+            Some((key, size)) => Some((key, u64::from_be_bytes(size.try_into().unwrap_or_default()))),
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// The next row, with its key.
+    pub(super) fn take(&mut self) -> Result<Option<(Vec<u8>, Planned)>> {
+        self.take_below(&[])
+    }
+
+    /// The next row, if it belongs to the analysis of this key.
+    pub(super) fn take_below(&mut self, analysis: &[u8]) -> Result<Option<(Vec<u8>, Planned)>> {
+        let Some((key, bytes)) = self.next.take_if(|(key, _)| key.starts_with(analysis)) else { return Ok(None) };
+        let place = Place::of_key(&key).ok_or_else(|| Error::data("a sort key lost its row"))?;
+        self.advance()?;
+        Ok(Some((key, Planned { place, bytes })))
+    }
+}
+
+/// The SQL condition for selected analyses, aliased `p`.
+pub(super) fn condition(schema: &Schema, selection: &Selection) -> Result<String> {
+    Ok(match (selection, &schema.filter_column) {
+        (Selection::Filter(values), Some(column)) => {
+            let values: Vec<_> = values.iter().map(filter_literal).collect();
+            // As text, whatever the column's type: a word that an enum type does not know selects nothing.
+            format!("p.{}::text IN ({})", quote(column), values.join(", "))
+        }
+        (Selection::Ids(ids, column), _) => {
+            format!("p.{} IN (SELECT {column} FROM {ids})", quote(&schema.analyses.id()?.name))
+        }
+        (Selection::All, _) | (Selection::Filter(_), None) => "true".to_owned(),
+    })
+}
+
+fn filter_literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => literal(text),
+        other => literal(&other.to_string()),
+    }
+}
+
+/// The FROM clause of a table's selected rows, aliased `t`, with their analyses, aliased `p`.
+pub(super) fn selected(schema: &Schema, table: &Table, condition: &str) -> Result<String> {
+    let analyses = &schema.analyses;
+    Ok(match &table.parent {
+        None => format!("{} p WHERE {condition}", analyses.relation),
+        Some(parent) => format!(
+            "{} t JOIN {} p ON p.{} = t.{} WHERE {condition}",
+            table.relation,
+            analyses.relation,
+            quote(&analyses.id()?.name),
+            quote(parent),
+        ),
+    })
+}
+
+/// Puts the selected rows of a table in order, and counts them.
+pub(super) fn order_rows(client: &mut Client, schema: &Schema, table: &Table, condition: &str) -> Result<(Order, u64)> {
+    let from = selected(schema, table, condition)?;
+    if !table.has_unique_ids {
+        refuse_duplicates(client, table, &from)?;
+    }
+    let alias = if table.parent.is_some() { "t" } else { "p" };
+    let mut columns = vec!["p.tableoid".to_owned(), "p.ctid".to_owned()];
+    columns.extend(sorted_by(&schema.analyses, "p"));
+    if table.parent.is_some() {
+        columns.extend(["t.tableoid".to_owned(), "t.ctid".to_owned()]);
+        columns.extend(sorted_by(table, "t"));
+    }
+    columns.push(size(table, alias));
+    let declare = format!("DECLARE golden_keys NO SCROLL CURSOR FOR SELECT {} FROM {from}", columns.join(", "));
+    client.batch_execute(&declare)?;
+    let mut sorter = Sorter::new(MEMORY);
+    let mut found = 0;
+    let mut keys = Keys::new(schema, table);
+    loop {
+        let mut fetched = 0;
+        for row in client.simple_query(&format!("FETCH {FETCHED} FROM golden_keys"))?.into_iter().filter_map(row) {
+            let (key, bytes) = keys.of_row(&row)?;
+            sorter.push(key, &bytes.to_be_bytes())?;
+            fetched += 1;
+        }
+        found += fetched as u64;
+        if fetched < FETCHED {
+            break;
+        }
+    }
+    client.batch_execute("CLOSE golden_keys")?;
+    Ok((Order::new(sorter)?, found))
+}
+
+fn sorted_by<'t>(table: &'t Table, alias: &'static str) -> impl Iterator<Item = String> + 't {
+    order_columns(table).map(move |column| format!("{alias}.{}", quote(&column.name)))
+}
+
+fn order_columns(table: &Table) -> impl Iterator<Item = &Column> {
+    table.order.iter().filter_map(|&index| table.columns.get(index))
+}
+
+/// About how many bytes a row has: of texts and bytes that is known without reading them.
+fn size(table: &Table, alias: &str) -> String {
+    let sizes = table.columns.iter().filter_map(|column| {
+        let name = format!("{alias}.{}", quote(&column.name));
+        match column.affinity {
+            Affinity::Typed(Type::One(Scalar::Text(_) | Scalar::Bytea)) => {
+                Some(format!("coalesce(octet_length({name}), 0)::bigint"))
+            }
+            Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array(_)) => {
+                Some(format!("4 * coalesce(pg_column_size({name}), 0)::bigint"))
+            }
+            _ => None,
+        }
+    });
+    let fixed = format!("{}", 32 * table.columns.len());
+    sizes.chain([fixed]).collect::<Vec<_>>().join(" + ")
+}
+
+/// Makes sort keys out of rows.
+struct Keys<'s> {
+    analyses: Vec<&'s Column>,
+    /// None for analyses themselves.
+    children: Option<Vec<&'s Column>>,
+    key: Vec<u8>,
+    /// The analysis whose key that begins with, and how long that is: rows of one often come together.
+    analysis: Option<(Place, usize)>,
+}
+
+impl<'s> Keys<'s> {
+    fn new(schema: &'s Schema, table: &'s Table) -> Self {
+        Self {
+            analyses: order_columns(&schema.analyses).collect(),
+            children: table.parent.as_ref().map(|_| order_columns(table).collect()),
+            key: Vec::new(),
+            analysis: None,
+        }
+    }
+
+    /// The key of a row: its analysis's, and its own behind that. And its size.
+    fn of_row(&mut self, row: &SimpleQueryRow) -> Result<(&[u8], u64)> {
+        let analysis = Place::read(row, 0)?;
+        let mut column = 2;
+        match self.analysis {
+            Some((known, len)) if known == analysis => self.key.truncate(len),
+            _ => {
+                self.key.clear();
+                push(row, column, &self.analyses, &mut self.key)?;
+                analysis.push(&mut self.key);
+                self.analysis = Some((analysis, self.key.len()));
+            }
+        }
+        column += self.analyses.len();
+        if let Some(children) = &self.children {
+            let place = Place::read(row, column)?;
+            push(row, column + 2, children, &mut self.key)?;
+            place.push(&mut self.key);
+            column += 2 + children.len();
+        }
+        Ok((&self.key, number(row, column)?))
+    }
+}
+
+/// Appends the sort key of columns.
+fn push(row: &SimpleQueryRow, first: usize, columns: &[&Column], key: &mut Vec<u8>) -> Result<()> {
+    for (at, column) in (first..).zip(columns) {
+        let value = row.try_get(at)?.and_then(|spelled| column.decode(column.read(spelled)));
+        order::push_key(value.as_ref(), key);
+    }
+    Ok(())
+}
+
+/// Where the database does not keep ids apart, a document must not take two rows for one record.
+fn refuse_duplicates(client: &mut Client, table: &Table, from: &str) -> Result<()> {
+    let id = table.id()?;
+    let name = format!("{}.{}", if table.parent.is_some() { "t" } else { "p" }, quote(&id.name));
+    let sql = format!(
+        "SELECT {name}, count(*) FROM {from} AND {name} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 1"
+    );
+    let Some(row) = rows(client, &sql)?.into_iter().next() else { return Ok(()) };
+    let value = id.decode(id.read(text(&row, 0)?)).unwrap_or_default();
+    let shown = id_text(&value).unwrap_or_else(|| value.to_string());
+    let count = number(&row, 1)?;
+    Err(Error::data(format!("table `{}` has {count} rows whose `{}` is {shown}", table.name, id.name))
+        .guidance("a record is known by its id: correct the rows, or name another column as id in golden.toml"))
+}
+
+/// How many selected chunks there are for which a condition holds.
+pub(super) fn count_chunks(client: &mut Client, schema: &Schema, selected_by: &str, holds: &str) -> Result<u64> {
+    let from = selected(schema, &schema.chunks, selected_by)?;
+    count(client, &format!("SELECT count(*) FROM {from} AND {holds}"))
+}
+
+/// The places of every kind's rows.
+pub(super) struct Orders {
+    pub analyses: Order,
+    pub chunks: Order,
+    pub findings: Option<Order>,
+    pub artifacts: Option<Order>,
+}
+
+impl Orders {
+    /// The places of one kind's rows.
+    pub(super) fn of(&mut self, kind: RecordKind) -> Option<&mut Order> {
+        match kind {
+            RecordKind::Analysis => Some(&mut self.analyses),
+            RecordKind::Chunk => Some(&mut self.chunks),
+            RecordKind::Finding => self.findings.as_mut(),
+            RecordKind::Artifact => self.artifacts.as_mut(),
+        }
+    }
+}

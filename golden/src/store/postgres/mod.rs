@@ -1,0 +1,25 @@
+//! PostgreSQL databases: reaching them, learning their schema, reading the dataset in normal form.
+
+mod array;
+mod connect;
+mod introspect;
+mod keys;
+mod passfile;
+mod query;
+mod read;
+mod server;
+mod service;
+mod spelling;
+mod sql;
+mod tls;
+mod types;
+mod url;
+
+pub(super) use connect::open;
+pub use connect::{SPELLING, connect};
+pub use introspect::schema;
+pub(super) use query::statuses;
+pub(super) use read::Rows;
+pub use server::Server;
+pub use sql::{literal, quote};
+pub use types::{Scalar, Type};

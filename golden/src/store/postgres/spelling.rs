@@ -1,0 +1,176 @@
+//! How PostgreSQL spells single values, as far as that differs from how others do.
+
+use chrono::{NaiveDate, NaiveTime, Timelike};
+
+/// `\x00ff` → bytes.
+pub(super) fn bytes_of_hex(spelled: &str) -> Option<Vec<u8>> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => u8::try_from(digit(*high)? << 4 | digit(*low)?).ok(),
+        _ => None,
+    };
+    spelled.strip_prefix("\\x")?.as_bytes().chunks(2).map(pair).collect()
+}
+
+/// Bytes → `\x00ff`.
+pub(super) fn hex_of_bytes(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+    ['\\', 'x'].into_iter().chain(digits).collect()
+}
+
+/// A number as `real` holds it: the shortest that means the same there.
+pub(super) fn float4(double: f64) -> f64 {
+    (double as f32).to_string().parse().unwrap_or(double)
+}
+
+/// The longest number before the point that PostgreSQL takes.
+const MAX_DIGITS: usize = 131_072;
+
+/// A decimal number as `numeric` spells it, with as many digits after the point as the column has. None for
+/// what is no number, and where digits would be lost.
+pub(super) fn numeric(text: &str, scale: Option<u16>) -> Option<String> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (text, 0),
+    };
+    let (is_negative, unsigned) = match mantissa.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
+    };
+    let (integer, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = format!("{integer}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || exponent.unsigned_abs() > 20_000 {
+        return None;
+    }
+    let point = i64::try_from(integer.len()).ok()? + exponent;
+    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
+    let padded = zeros(-point) + &digits + &zeros(point - i64::try_from(digits.len()).ok()?);
+    let (integer, fraction) = padded.split_at(usize::try_from(point).unwrap_or(0));
+    let integer = integer.trim_start_matches('0');
+    let mut fraction = fraction.to_owned();
+    if let Some(scale) = scale.map(usize::from) {
+        if fraction.bytes().skip(scale).any(|digit| digit != b'0') {
+            return None;
+        }
+        fraction.truncate(scale);
+        fraction.push_str(&"0".repeat(scale - fraction.len()));
+    }
+    let is_zero = integer.is_empty() && fraction.bytes().all(|digit| digit == b'0');
+    let sign = if is_negative && !is_zero { "-" } else { "" };
+    let integer = if integer.is_empty() { "0" } else { integer };
+    let point = if fraction.is_empty() { "" } else { "." };
+    (integer.len() <= MAX_DIGITS).then(|| format!("{sign}{integer}{point}{fraction}"))
+}
+
+/// Whether `jsonb` refuses a JSON text: it cannot hold the character U+0000.
+pub(super) fn jsonb_refuses(json: &str) -> bool {
+    let is_escape = |at: usize| json[..at].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
+    json.match_indices("\\u0000").any(|(at, _)| is_escape(at))
+}
+
+/// Whether a text is a date as both databases write it.
+pub(super) fn date(text: &str) -> bool {
+    text.len() == 10 && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
+}
+
+/// Whether a text is one of the dates that only PostgreSQL has: infinite, before Christ, or beyond the
+/// year 9999; with or without a time.
+pub(super) fn raw_date(text: &str) -> bool {
+    let year = text.bytes().take_while(u8::is_ascii_digit).count();
+    let is_spelled = text.bytes().all(|byte| byte.is_ascii_digit() || b"-:. +BC".contains(&byte));
+    matches!(text, "infinity" | "-infinity") || is_spelled && (year > 4 || year == 4 && text.ends_with(" BC"))
+}
+
+/// A time of day in its one spelling: the fraction absent if zero, else six digits. Digits that the column
+/// does not keep are cut off.
+pub(super) fn time_of_day(text: &str, digits: u32) -> Option<String> {
+    if text == "24:00:00" {
+        return Some(text.to_owned());
+    }
+    let time = NaiveTime::parse_from_str(text, "%H:%M:%S%.f").ok()?;
+    let micros = cut(time.nanosecond() / 1000, digits);
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+    (time.nanosecond() < 1_000_000_000).then(|| format!("{hour:02}:{minute:02}:{second:02}{fraction}"))
+}
+
+/// Microseconds with so many digits.
+fn cut(micros: u32, digits: u32) -> u32 {
+    let unit = 10_u32.pow(6_u32.saturating_sub(digits));
+    micros / unit * unit
+}
+
+/// Timestamps, with and without time zone: the session's is UTC.
+pub(super) mod timestamp {
+    use chrono::{Datelike, Timelike};
+
+    use super::{cut, raw_date};
+    use crate::document::time::{self, Fraction, spell};
+
+    /// `2025-01-31 12:00:00.25+00` → `2025-01-31 12:00:00.250000`; others stay as they are.
+    pub(in super::super) fn of_spelled(spelled: &str) -> String {
+        let naive = spelled.strip_suffix("+00").unwrap_or(spelled);
+        let is_usual = naive.as_bytes().get(4) == Some(&b'-') && !naive.ends_with('C');
+        match (naive.len(), naive.as_bytes().get(19)) {
+            (19, _) if is_usual => format!("{naive}.000000"),
+            (21..=26, Some(b'.')) if is_usual => format!("{naive:0<26}"),
+            _ => spelled.to_owned(),
+        }
+    }
+
+    /// A timestamp as the column will hold it; digits that it does not keep are cut off.
+    pub(in super::super) fn settle(text: &str, digits: u32) -> Option<String> {
+        match time::parse(text) {
+            Some(instant) if instant.year() > 0 => {
+                let nanos = cut(instant.nanosecond() / 1000, digits) * 1000;
+                Some(spell(instant.with_nanosecond(nanos)?, ' ', Fraction::SixDigits))
+            }
+            Some(_) => None,
+            None => raw_date(text).then(|| text.to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_numeric_spells_them() {
+        for (text, scale, spelled) in [
+            ("19.90", None, Some("19.90")),
+            ("19.9", Some(2), Some("19.90")),
+            ("19.900", Some(2), Some("19.90")),
+            ("19.905", Some(2), None),
+            ("-0.00", None, Some("0.00")),
+            ("+007", None, Some("7")),
+            (".5", None, Some("0.5")),
+            ("1e3", None, Some("1000")),
+            ("-1.25e-3", None, Some("-0.00125")),
+            ("1.25e1", None, Some("12.5")),
+            ("", None, None),
+            ("-", None, None),
+            ("1e99999999", None, None),
+            ("one", None, None),
+        ] {
+            assert_eq!(numeric(text, scale).as_deref(), spelled, "{text}");
+        }
+    }
+
+    #[test]
+    fn timestamps_have_six_digits() {
+        for (spelled, stored) in [
+            ("2025-01-31 12:00:00+00", "2025-01-31 12:00:00.000000"),
+            ("2025-01-31 12:00:00.25", "2025-01-31 12:00:00.250000"),
+            ("infinity", "infinity"),
+            ("12025-01-31 12:00:00+00", "12025-01-31 12:00:00+00"),
+            ("0044-03-15 12:00:00+00 BC", "0044-03-15 12:00:00+00 BC"),
+        ] {
+            assert_eq!(timestamp::of_spelled(spelled), stored);
+            assert_eq!(timestamp::settle(stored, 6).as_deref(), Some(stored));
+        }
+        assert_eq!(timestamp::settle("2025-01-31 12:00:00.250000", 1).as_deref(), Some("2025-01-31 12:00:00.200000"));
+        assert_eq!(timestamp::settle("yesterday", 6), None);
+    }
+}

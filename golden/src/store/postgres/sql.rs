@@ -1,0 +1,50 @@
+//! SQL text and what comes back, in PostgreSQL's own spelling of values.
+
+use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+use crate::{Error, Result};
+
+/// A name as an SQL identifier.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as an SQL literal, whatever it holds.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The rows of a query.
+pub(super) fn rows(client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryRow>> {
+    let messages = client.simple_query(sql)?;
+    Ok(messages.into_iter().filter_map(row).collect())
+}
+
+/// The row that a message brings, if it is one.
+pub(super) fn row(message: SimpleQueryMessage) -> Option<SimpleQueryRow> {
+    match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    }
+}
+
+/// A column of a row; NULL is empty.
+pub(super) fn text(row: &SimpleQueryRow, column: usize) -> Result<&str> {
+    Ok(row.try_get(column)?.unwrap_or_default())
+}
+
+/// A truth value of a row.
+pub(super) fn truth(row: &SimpleQueryRow, column: usize) -> Result<bool> {
+    Ok(text(row, column)? == "t")
+}
+
+/// A number of a row.
+pub(super) fn number(row: &SimpleQueryRow, column: usize) -> Result<u64> {
+    let text = text(row, column)?;
+    text.parse().map_err(|_| Error::environment(format!("the server answered `{text}` where a number belongs")))
+}
+
+/// The number that a query answers.
+pub(super) fn count(client: &mut Client, sql: &str) -> Result<u64> {
+    rows(client, sql)?.first().map_or(Ok(0), |row| number(row, 0))
+}

@@ -3,10 +3,12 @@
 //! Each file in `tests/` is a list of promises and names its time budget. `GOLDEN_LONG=1` runs the
 //! long forms. A test whose tool is missing says SKIPPED; where `CI` is set it fails instead.
 
+mod postgres;
 mod run;
 mod sandbox;
 mod tools;
 
+pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};
 pub use tools::{long_form, programs, python, tools_present};

@@ -166,7 +166,11 @@ impl Sandbox {
         command.env("HOME", self.folder.path()).env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("GOLDEN_") || name == "DATABASE_URL" || name == "SOURCE_DATE_EPOCH" {
+            if name.starts_with("GOLDEN_")
+                || name.starts_with("PG")
+                || name == "DATABASE_URL"
+                || name == "SOURCE_DATE_EPOCH"
+            {
                 command.env_remove(&*name);
             }
         }

@@ -50,11 +50,11 @@ pub fn long_form() -> bool {
     std::env::var_os("GOLDEN_LONG").is_some_and(|value| value != "0")
 }
 
-fn runs(command: &mut Command) -> bool {
+pub(crate) fn runs(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn skipped(reason: &str) -> bool {
+pub(crate) fn skipped(reason: &str) -> bool {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(std::env::var_os("CI").is_none(), "{test}: {reason}");
     // Past the capture of test output, so that nobody takes a skip for a success.

@@ -78,6 +78,9 @@ impl TimestampForm {
 
     /// The form a stored text is in.
     pub fn of_stored(text: &str) -> Option<Self> {
+        if time::of_day(text).is_some() {
+            return Some(if text.len() == 15 { Self::Micros } else { Self::Seconds });
+        }
         time::parse(text)?;
         match (text.len(), text.as_bytes().get(10)) {
             (26, Some(b' ')) => Some(Self::Micros),

@@ -15,14 +15,14 @@ const MAX_DIMENSIONS: usize = 6;
 /// An array literal as canonical JSON text. None for those that JSON has no array for: whose numbering does
 /// not begin with 1, or of several dimensions and JSON elements.
 pub(super) fn to_json(scalar: Scalar, literal: &str) -> Option<String> {
-    let (value, rest) = parse(scalar, literal)?;
+    let (value, rest) = parse(scalar, literal, MAX_DIMENSIONS)?;
     let is_ambiguous = matches!(scalar, Scalar::Json | Scalar::Jsonb) && literal.starts_with("{{");
     (rest.is_empty() && !is_ambiguous).then(|| canonical_text(&value))
 }
 
 /// Reads the array that a literal begins with, and says what follows it.
-fn parse(scalar: Scalar, literal: &str) -> Option<(Value, &str)> {
-    let mut rest = literal.strip_prefix('{')?;
+fn parse(scalar: Scalar, literal: &str, dimensions: usize) -> Option<(Value, &str)> {
+    let mut rest = literal.strip_prefix('{').filter(|_| dimensions > 0)?;
     let mut elements = Vec::new();
     if let Some(rest) = rest.strip_prefix('}') {
         return Some((Value::Array(elements), rest));
@@ -30,7 +30,7 @@ fn parse(scalar: Scalar, literal: &str) -> Option<(Value, &str)> {
     loop {
         let element;
         if rest.starts_with('{') {
-            (element, rest) = parse(scalar, rest)?;
+            (element, rest) = parse(scalar, rest, dimensions - 1)?;
         } else if let Some(quoted) = rest.strip_prefix('"') {
             let text;
             (text, rest) = unquoted(quoted)?;

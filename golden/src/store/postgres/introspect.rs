@@ -3,7 +3,7 @@
 use ::postgres::{Client, SimpleQueryRow};
 
 use super::sql::{literal, number, quote, rows, text, truth};
-use super::types::{Scalar, Type};
+use super::types::{Digits, Scalar, Type};
 use crate::document::RecordKind;
 use crate::store::affinity::Affinity;
 use crate::store::declared::{self, Catalog, Columns, Declared};
@@ -203,10 +203,7 @@ fn scalar(name: &str, typmod: i64) -> Scalar {
         "int8" => Scalar::Integer(i64::MAX),
         "float4" => Scalar::Float4,
         "float8" => Scalar::Float8,
-        // Eleven bits with a sign; digits before the point that are rounded off count as none fixed.
-        "numeric" => Scalar::Numeric(
-            length.map(|typmod| typmod & 0x7ff).filter(|scale| *scale < 0x400).map(|scale| scale as u16),
-        ),
+        "numeric" => Scalar::Numeric(length.and_then(digits_of_numeric)),
         "text" | "name" => Scalar::Text(None),
         "varchar" => Scalar::Text(length),
         "bpchar" => length.map_or(Scalar::Text(None), Scalar::Padded),
@@ -219,6 +216,13 @@ fn scalar(name: &str, typmod: i64) -> Scalar {
         "jsonb" => Scalar::Jsonb,
         _ => Scalar::Other,
     }
+}
+
+/// The digits that the type modifier of `numeric` fixes. Its scale may be negative, which rounds digits before
+/// the point off: then none count as fixed.
+fn digits_of_numeric(typmod: u32) -> Option<Digits> {
+    let after = Some(typmod & 0x7ff).filter(|scale| *scale < 0x400)?;
+    Some(Digits { before: (typmod >> 16).saturating_sub(after), after })
 }
 
 /// Splits `schema.table`; a part in double quotes may hold dots.

@@ -22,4 +22,4 @@ pub(super) use query::statuses;
 pub(super) use read::Rows;
 pub use server::Server;
 pub use sql::{literal, quote};
-pub use types::{Scalar, Type};
+pub use types::{Digits, Scalar, Type};

@@ -2,6 +2,8 @@
 
 use chrono::{NaiveDate, NaiveTime, Timelike};
 
+use super::types::Digits;
+
 /// `\x00ff` → bytes.
 pub(super) fn bytes_of_hex(spelled: &str) -> Option<Vec<u8>> {
     let digit = |digit: u8| char::from(digit).to_digit(16);
@@ -29,7 +31,7 @@ const MAX_DIGITS: usize = 131_072;
 
 /// A decimal number as `numeric` spells it, with as many digits after the point as the column has. None for
 /// what is no number, and where digits would be lost.
-pub(super) fn numeric(text: &str, scale: Option<u16>) -> Option<String> {
+pub(super) fn numeric(text: &str, fixed: Option<Digits>) -> Option<String> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
         None => (text, 0),
@@ -49,12 +51,12 @@ pub(super) fn numeric(text: &str, scale: Option<u16>) -> Option<String> {
     let (integer, fraction) = padded.split_at(usize::try_from(point).unwrap_or(0));
     let integer = integer.trim_start_matches('0');
     let mut fraction = fraction.to_owned();
-    if let Some(scale) = scale.map(usize::from) {
-        if fraction.bytes().skip(scale).any(|digit| digit != b'0') {
+    if let Some(Digits { before, after }) = fixed {
+        let after = after as usize;
+        if integer.len() > before as usize || fraction.bytes().skip(after).any(|digit| digit != b'0') {
             return None;
         }
-        fraction.truncate(scale);
-        fraction.push_str(&"0".repeat(scale - fraction.len()));
+        fraction = format!("{fraction:0<after$.after$}");
     }
     let is_zero = integer.is_empty() && fraction.bytes().all(|digit| digit == b'0');
     let sign = if is_negative && !is_zero { "-" } else { "" };
@@ -138,11 +140,14 @@ mod tests {
 
     #[test]
     fn numbers_as_numeric_spells_them() {
-        for (text, scale, spelled) in [
+        let fixed = Some(Digits { before: 2, after: 2 });
+        for (text, digits, spelled) in [
             ("19.90", None, Some("19.90")),
-            ("19.9", Some(2), Some("19.90")),
-            ("19.900", Some(2), Some("19.90")),
-            ("19.905", Some(2), None),
+            ("19.9", fixed, Some("19.90")),
+            ("19.900", fixed, Some("19.90")),
+            ("19.905", fixed, None),
+            ("0.5", fixed, Some("0.50")),
+            ("119.9", fixed, None),
             ("-0.00", None, Some("0.00")),
             ("+007", None, Some("7")),
             (".5", None, Some("0.5")),
@@ -154,7 +159,7 @@ mod tests {
             ("1e99999999", None, None),
             ("one", None, None),
         ] {
-            assert_eq!(numeric(text, scale).as_deref(), spelled, "{text}");
+            assert_eq!(numeric(text, digits).as_deref(), spelled, "{text}");
         }
     }
 

@@ -34,8 +34,8 @@ pub enum Scalar {
     Float4,
     /// `double precision`
     Float8,
-    /// `numeric`, with the digits after the point if it fixes them.
-    Numeric(Option<u16>),
+    /// `numeric`, with its digits if it fixes them.
+    Numeric(Option<Digits>),
     /// `text`, `character varying(n)`
     Text(Option<u32>),
     /// `character(n)`
@@ -56,6 +56,15 @@ pub enum Scalar {
     Jsonb,
     /// Any other: enum types, `interval`, `inet`, ranges, extensions' types.
     Other,
+}
+
+/// The digits of a `numeric(precision, scale)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits {
+    /// How many may stand before the point.
+    pub before: u32,
+    /// How many stand after it.
+    pub after: u32,
 }
 
 impl Type {
@@ -155,16 +164,16 @@ impl Scalar {
             (Self::Float4, Stored::Real(double)) => Ok(Stored::Real(float4(double))),
             (Self::Float4 | Self::Float8, _) => refused("numbers"),
             (Self::Numeric(_), Stored::Real(double)) if !double.is_finite() => Ok(Stored::Real(double)),
-            (Self::Numeric(scale), value @ (Stored::Text(_) | Stored::Integer(_) | Stored::Real(_))) => {
+            (Self::Numeric(digits), value @ (Stored::Text(_) | Stored::Integer(_) | Stored::Real(_))) => {
                 let text = match value {
                     Stored::Text(text) => text,
                     Stored::Integer(integer) => integer.to_string(),
                     Stored::Real(double) => whole(double).map_or_else(|| double.to_string(), |whole| whole.to_string()),
                     Stored::Null | Stored::Blob(_) => String::new(),
                 };
-                match numeric(&text, scale) {
+                match numeric(&text, digits) {
                     Some(spelled) => Ok(Stored::Text(spelled)),
-                    None => refused("numbers, with so many digits after the point at most"),
+                    None => refused("numbers, with as many digits at most as it was declared with"),
                 }
             }
             (Self::Bytea, Stored::Blob(bytes)) => Ok(Stored::Blob(bytes)),

@@ -143,7 +143,7 @@ fn reading_changes_nothing_and_sees_one_state() {
     owner.batch_execute("SET default_transaction_read_only = off").unwrap();
     owner.batch_execute("ALTER TABLE chunks ENABLE ROW LEVEL SECURITY").unwrap();
     sandbox.sh(&format!("{EXPORT} '{url}'")).exits(3).one_error().says("row-level security");
-    owner.batch_execute("REVOKE SELECT ON chunks FROM PUBLIC").unwrap();
+    owner.batch_execute("ALTER TABLE chunks DISABLE ROW LEVEL SECURITY").unwrap();
     owner.batch_execute(&format!("REVOKE SELECT ON chunks FROM reader_{}", database.name)).unwrap();
     sandbox.sh(&format!("{EXPORT} '{url}'")).exits(3).one_error().says("permission denied");
 }
@@ -464,7 +464,7 @@ fn carried(sqlite: &'static str, postgres: &'static str) -> BoxedStrategy<rusqli
         (_, "text[]") => prop::collection::vec(prop::option::of("[^\\x00]{0,6}"), 0..4)
             .prop_map(|texts| Text(json!(texts).to_string()))
             .boxed(),
-        ("JSON", _) => (prop::collection::vec("[^\\x00]{0,6}", 0..3), any::<f64>(), any::<i32>())
+        ("JSON", _) => (prop::collection::vec("[^\\x00]{0,6}", 0..3), -1e300..1e300_f64, any::<i32>())
             .prop_map(|(texts, double, integer)| {
                 Text(json!({"z": texts, "a": [double, integer, null], "": {}}).to_string())
             })

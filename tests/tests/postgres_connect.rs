@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use golden_tests::{Pgvector, Postgres, Sandbox};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -14,8 +14,9 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 const PASSWORD: &str = "Zauber:w\\ort@1";
 
 /// An authority that servers' certificates come from.
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
 }
@@ -92,13 +93,13 @@ const TABLES: &str = "
 
 #[test]
 fn certificates_are_held_to_what_is_asked() {
-    let ca = authority();
+    let ca = authority("ours");
     let Some(server) = Postgres::shared() else { return };
     let (good, expired) = (Encrypted::start(server, &ca, true), Encrypted::start(server, &ca, false));
     let plain = server.port();
     let sandbox = Sandbox::new();
     sandbox.write("ca.pem", ca.pem());
-    sandbox.write("other.pem", authority().pem());
+    sandbox.write("other.pem", authority("another").pem());
     let connects = |port: u16, host: &str, options: &str| {
         let url = format!("postgres://postgres@{host}:{port}/template1?connect_timeout=10&{options}");
         sandbox.sh(&format!("golden-export --db '{url}'"))

@@ -72,6 +72,24 @@ fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
     })
 }
 
+/// Spells huge whole numbers with an exponent, where that says the same: `jsonb` writes all their digits out.
+pub(super) fn with_exponents(text: &str) -> String {
+    let mut spelled = String::with_capacity(text.len());
+    let mut rest = text;
+    for token in tokens(text) {
+        let Token::Number(literal) = token else { continue };
+        let Some(double) = literal.parse().ok().filter(|double| literal.len() > 21 && says(literal, *double)) else {
+            continue;
+        };
+        // The token is a piece of the text: its place tells how much stands before it.
+        let before = literal.as_ptr().addr() - rest.as_ptr().addr();
+        spelled.push_str(&rest[..before]);
+        spelled.push_str(ryu_js::Buffer::new().format(double));
+        rest = &rest[before + literal.len()..];
+    }
+    spelled + rest
+}
+
 fn depth(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut deepest = 0;
@@ -123,6 +141,15 @@ pub(super) fn decimal(literal: &str) -> (bool, String, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn huge_numbers_have_exponents() {
+        let text = r#"{"1000000000000000000000000": [1000000000000000000000000, 1, -12300000000000000000000000.0]}"#;
+        assert_eq!(with_exponents(text), r#"{"1000000000000000000000000": [1e+24, 1, -1.23e+25]}"#);
+        for text in ["123456789012345678901234567890", "[0.1, \"a\"]", ""] {
+            assert_eq!(with_exponents(text), text);
+        }
+    }
 
     #[test]
     fn only_lossless_text_becomes_json() {

@@ -79,9 +79,15 @@ pub(super) fn date(text: &str) -> bool {
 /// Whether a text is one of the dates that only PostgreSQL has: infinite, before Christ, or beyond the
 /// year 9999; with or without a time.
 pub(super) fn raw_date(text: &str) -> bool {
-    let year = text.bytes().take_while(u8::is_ascii_digit).count();
-    let is_spelled = text.bytes().all(|byte| byte.is_ascii_digit() || b"-:. +BC".contains(&byte));
-    matches!(text, "infinity" | "-infinity") || is_spelled && (year > 4 || year == 4 && text.ends_with(" BC"))
+    if matches!(text, "infinity" | "-infinity") {
+        return true;
+    }
+    let (years, is_before_christ) = text.strip_suffix(" BC").map_or((text, false), |text| (text, true));
+    let Some((year, rest)) = years.split_once('-') else { return false };
+    let (day, time) = rest.split_once(' ').unwrap_or((rest, "00:00:00"));
+    let is_far = year.bytes().all(|byte| byte.is_ascii_digit()) && (is_before_christ || year.len() > 4);
+    let is_day = date(&format!("2000-{day}"));
+    is_far && (4..=7).contains(&year.len()) && is_day && time_of_day(time.trim_end_matches("+00"), 6).is_some()
 }
 
 /// A time of day in its one spelling: the fraction absent if zero, else six digits. Digits that the column

@@ -12,6 +12,7 @@ use super::spelling::{
 };
 use crate::store::affinity::{Affinity, whole};
 use crate::store::codec::{Codec, TimestampForm, UuidForm};
+use crate::store::json_text::with_exponents;
 use crate::{Error, Result};
 
 /// The type of a column.
@@ -142,6 +143,7 @@ impl Scalar {
             Self::Numeric(_) if spelled.ends_with(['N', 'y']) => spelled.parse().map_or_else(|_| text(), Stored::Real),
             Self::Bytea => bytes_of_hex(spelled).map_or_else(text, Stored::Blob),
             Self::Timestamp(_) => Stored::Text(timestamp::of_spelled(spelled)),
+            Self::Jsonb => Stored::Text(with_exponents(spelled)),
             Self::Time(_) => Stored::Text(time_of_day(spelled, 6).unwrap_or_else(|| spelled.to_owned())),
             _ => text(),
         }

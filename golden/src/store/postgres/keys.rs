@@ -83,10 +83,8 @@ impl Order {
     }
 
     fn advance(&mut self) -> Result<()> {
-        self.next = match self.sorted.next().transpose()? {
-            Some((key, size)) => Some((key, u64::from_be_bytes(size.try_into().unwrap_or_default()))),
-            None => None,
-        };
+        let next = self.sorted.next().transpose()?;
+        self.next = next.map(|(key, size)| (key, u64::from_be_bytes(size.try_into().unwrap_or_default())));
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::spelling::{
 };
 use crate::store::affinity::{Affinity, whole};
 use crate::store::codec::{Codec, TimestampForm, UuidForm};
-use crate::store::json_text::with_exponents;
+use crate::store::json_text::{is_json, with_exponents};
 use crate::{Error, Result};
 
 /// The type of a column.
@@ -182,6 +182,10 @@ impl Scalar {
             (Self::Bytea, _) => refused("bytes: {\"$base64\": \"…\"}"),
             (_, Stored::Blob(_)) => refused("no bytes"),
             (Self::Json | Self::Jsonb, Stored::Integer(integer)) => Ok(Stored::Text(integer.to_string())),
+            // What nests deeper than is looked into can only be an array or an object.
+            (Self::Json | Self::Jsonb, Stored::Text(text)) if !is_json(&text) && !text.starts_with(['[', '{']) => {
+                refused("JSON")
+            }
             (Self::Json, Stored::Text(text)) => Ok(Stored::Text(text)),
             (Self::Jsonb, Stored::Text(text)) if jsonb_refuses(&text) => Err(no_zero()),
             (Self::Jsonb, Stored::Text(text)) => Ok(Stored::Text(text)),

@@ -207,7 +207,7 @@ fn ids_that_differ_only_in_case() {
     let exact = rows("");
     assert_eq!(ids(&exact.export("").expect("a document")), json!([["a", ["C"]], ["b", ["d"]]]));
     let (mut connection, schema) = open(&exact.path, &Mapping::default()).expect("a schema");
-    let dataset = Dataset::select(&mut connection, &schema, &Selection::All).expect("a selection");
+    let mut dataset = Dataset::select(&mut connection, &schema, &Selection::All).expect("a selection");
     assert_eq!(dataset.warnings().expect("warnings"), ["a row of `chunks` belongs to no analysis and stays behind"]);
     let either = rows("COLLATE NOCASE");
     assert_eq!(ids(&either.export("").expect("a document")), json!([["a", ["C", "c"]], ["b", ["d"]]]));

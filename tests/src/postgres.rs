@@ -166,7 +166,7 @@ impl PgDatabase<'_> {
                  WHERE attrelid = '{table}'::regclass AND typcategory = 'A'"
             ));
             let arrays: Vec<_> = arrays.iter().map(|row| format!("\"{}\"", row[0])).collect();
-            let columns: Vec<_> = statement.column_names().into_iter().map(|name| format!("\"{name}\"")).collect();
+            let columns: Vec<_> = statement.column_names().map(|name| format!("\"{name}\"")).collect();
             let into = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
             let mut rows = statement.query([]).expect("rows");
             let mut values = Vec::new();

@@ -8,8 +8,7 @@ use golden::Result;
 use golden::cli::{Progress, Reporter, begins_with};
 use golden::document::verify::Counts;
 use golden::document::{Created, Fields, Layout, Limits, VERSION};
-use golden::store::sqlite::{Dataset, DocumentOptions};
-use golden::store::{Location, Mapping, Schema};
+use golden::store::{Database, Dataset, DocumentOptions, Location, Mapping};
 use serde_json::{Value, json};
 
 use super::index::Index;
@@ -45,12 +44,15 @@ fn export(
     reporter: &Reporter,
 ) -> Result<(Counts, Index)> {
     let location = Location::find(Some(database))?;
-    let (mut connection, schema) = Schema::open(&location.path, mapping)?;
+    for warning in location.warnings() {
+        reporter.warn(warning);
+    }
+    let (mut database, schema) = Database::open(&location, mapping)?;
     let schema = match columns(metadata) {
         Some(columns) => inside(&schema, |kind, field| lists(columns, kind, field)),
         None => schema,
     };
-    let mut dataset = Dataset::select(&mut connection, &schema, &selection(metadata, mapping, &schema))?;
+    let mut dataset = Dataset::select(&mut database, &schema, &selection(metadata, mapping, &schema))?;
     let counts = Counts {
         analyses: dataset.counts.analyses,
         chunks: dataset.counts.chunks,

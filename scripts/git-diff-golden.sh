@@ -5,6 +5,11 @@
 set -uo pipefail
 verify=${GOLDEN_VERIFY:-golden-verify}
 
+# A path that no program takes for an option.
+no_option() {
+  case $1 in -*) printf './%s' "$1" ;; *) printf '%s' "$1" ;; esac
+}
+
 # A document in normal form, without what changes with everything else. Digests are told by where they
 # stand: a field that somebody named sha256 stands elsewhere, or deeper.
 readable() {
@@ -34,7 +39,8 @@ nothing() {
 
 # Arguments as git gives them: path old-file old-hex old-mode new-file new-hex new-mode [new-path what].
 changed() {
-  local path=$1 old=$2 new=$5 new_path=${8:-$1} old_name new_name shown_old shown_new
+  local path=$1 old new new_path=${8:-$1} old_name new_name shown_old shown_new
+  old=$(no_option "$2") new=$(no_option "$5")
   old_name=a/$path new_name=b/$new_path shown_old=$old shown_new=$new
   echo "golden $old_name $new_name"
   if [ "$old" = /dev/null ]; then
@@ -71,7 +77,7 @@ if [ $# -ge 7 ]; then
 elif [ $# -eq 1 ] && [ -n "${GIT_DIFF_PATH_COUNTER:-}" ]; then
   echo "golden $1: not merged; golden-verify tells whether the file is in order"
 elif [ $# -eq 1 ]; then
-  readable "$1"
+  readable "$(no_option "$1")"
 else
   echo "git-diff-golden.sh: called by git as diff.golden.command or diff.golden.textconv" >&2
   exit 2

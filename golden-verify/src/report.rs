@@ -7,7 +7,7 @@ use golden::cli::Reporter;
 use golden::document::verify::{Counts, Group, Issues, Severity};
 use golden::document::{Place, RecordKind, RecordName};
 use golden::store::DoubtfulVectors;
-use golden::{Kind, Result};
+use golden::{Kind, Result, visible_lines};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -92,7 +92,7 @@ impl fmt::Display for Fault {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{label}: {}", self.text)
+        write!(f, "{label}: {}", visible_lines(&self.text))
     }
 }
 

@@ -26,4 +26,7 @@ pub mod spill;
 #[cfg(feature = "store")]
 pub mod store;
 
+mod visible;
+
 pub use error::{Context, Error, Kind, Result};
+pub use visible::{visible, visible_lines};

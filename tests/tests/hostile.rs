@@ -242,3 +242,16 @@ fn a_gzip_bomb_is_bounded_too() {
     assert!(used.rusage.maxrss < MEMORY, "{} MiB", used.rusage.maxrss >> 20);
     assert_eq!(sandbox.read("app.db"), before);
 }
+
+#[test]
+fn what_a_terminal_obeys_is_spelt_out() {
+    let sandbox = Sandbox::new();
+    let id = r"\u001b[31mred\u0007\nerror: forged";
+    let text = include_str!("../fixtures/with-findings.json");
+    let first = r#""id": ""#;
+    sandbox.write("forged.json", text.replacen(first, &format!("{first}{id}"), 1).replacen("\"url\"", "\"no-url\"", 1));
+    for options in ["", "--quiet"] {
+        let run = sandbox.sh(&format!("golden-verify {options} forged.json")).exits(1).says("red");
+        run.never_says("\u{1b}").never_says("\u{7}").never_says("\nerror: forged");
+    }
+}

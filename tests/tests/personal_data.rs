@@ -276,3 +276,31 @@ fn no_output_repeats_a_value_or_a_part_of_it() {
         sandbox.sh("golden-verify golden.json").says(kind.described());
     }
 }
+
+/// Bytes are not looked into; what only calls itself so is, and no message repeats a number.
+#[test]
+fn nothing_hides_in_a_tag_or_behind_a_sign() {
+    let sandbox = Sandbox::new();
+    sandbox.write("golden.toml", "[personal-data]\nlevel = \"error\"\n");
+    let document = |more: &str| {
+        format!(
+            r#"{{"version": "1.0", "created_at": "2025-01-02T03:04:05Z", "analyses": [], "more": {more},
+                "metadata": {{"total_analyses": 0, "total_chunks": 0, "total_artifacts": 0}}}}"#
+        )
+    };
+    for more in
+        [r#"{"$base64": "jo.planted@acme.com"}"#, r#"{"$base64": ["jo.planted@acme.com"]}"#, "-4532015112830366"]
+    {
+        sandbox.write("planted.json", document(more));
+        sandbox
+            .sh("golden-verify planted.json")
+            .exits(1)
+            .says("`more")
+            .never_says("planted@")
+            .never_says("4532015112830366");
+    }
+    sandbox.write("bytes.json", document(r#"{"$base64": "am8ucGxhbnRlZEBhY21lLmNvbQ=="}"#));
+    sandbox.sh("golden-verify bytes.json").ok();
+    sandbox.write("huge.json", document("6304123456789012396"));
+    sandbox.sh("golden-verify huge.json").exits(1).says("2^53").never_says("6304123456789012396");
+}

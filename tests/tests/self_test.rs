@@ -56,3 +56,10 @@ fn it_begins_with_a_document_that_is_intact() {
     sandbox.sh("golden-verify --self-test none.json").exits(3).one_error().says("none.json");
     sandbox.sh("golden-verify --self-test empty.json wrong.json").exits(2).one_error();
 }
+
+#[test]
+fn a_documents_own_keys_come_before_the_records() {
+    let sandbox = Sandbox::new();
+    sandbox.write("about.json", EMPTY.replacen('{', r#"{"about": {"chunk_index": 1, "x": [0]}, "#, 1));
+    sandbox.sh("golden-verify --self-test about.json").ok();
+}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use golden::document::canonical;
+use golden::visible;
 use serde_json::Value;
 
 /// How many characters of a value are shown.
@@ -53,11 +54,7 @@ impl<'v> Shown<'v> {
         for character in rest[..end].chars() {
             match character {
                 '"' | '\\' if !self.quote.is_empty() => shown.extend(['\\', character]),
-                '\n' => shown.push_str("\\n"),
-                '\t' => shown.push_str("\\t"),
-                // What a terminal may obey.
-                control if control.is_control() => shown.extend(control.escape_unicode()),
-                plain => shown.push(plain),
+                other => shown.push_str(&visible(other.encode_utf8(&mut [0; 4]))),
             }
         }
         shown.push_str(if end < rest.len() { "…" } else { self.quote });

@@ -3,11 +3,13 @@
 
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use golden::document::verify::{Issue, Issues};
 use golden::document::{Fields, Place, RecordKind, RecordName, id_text};
 use golden::personal::{Kind, find_in_field, redact};
 use golden::settings::PersonalData;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::rules::severity;
 
@@ -97,7 +99,7 @@ impl Search<'_> {
         match value {
             Value::String(text) => self.text(name, text, || path.to_string()),
             // A number is looked at as the text it is written as: too few digits are never personal.
-            Value::Number(number) if number.as_u64().is_some_and(|number| number >= 1_000_000) => {
+            Value::Number(number) if magnitude(number) >= 1_000_000 => {
                 self.text(name, &number.to_string(), || path.to_string());
             }
             Value::Array(items) => {
@@ -108,7 +110,7 @@ impl Search<'_> {
                 }
             }
             // Bytes are no text.
-            Value::Object(members) if members.len() == 1 && members.contains_key("$base64") => {}
+            Value::Object(members) if is_bytes(members) => {}
             Value::Object(members) => self.members(members, path),
             Value::Number(_) | Value::Bool(_) | Value::Null => {}
         }
@@ -160,4 +162,15 @@ impl std::fmt::Display for Path<'_> {
         }
         f.write_char('`')
     }
+}
+
+/// A whole number without its sign; 0 for any other.
+fn magnitude(number: &Number) -> u64 {
+    number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs)).unwrap_or_default()
+}
+
+/// Whether these are the members of bytes, which are no text. What only calls itself so is looked into.
+fn is_bytes(members: &Fields) -> bool {
+    let Some(Value::String(text)) = members.get("$base64").filter(|_| members.len() == 1) else { return false };
+    BASE64_STANDARD.decode(text).is_ok()
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use serde_json::ser::{Formatter, PrettyFormatter};
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, visible_lines};
 
 /// The options that shape a report.
 #[derive(Args, Clone, Debug)]
@@ -106,7 +106,7 @@ impl Reporter {
 
     fn error(&self, program: &str, error: &Error) {
         if !self.args.json {
-            let _ = writeln!(io::stderr(), "{program}: {error}");
+            let _ = writeln!(io::stderr(), "{program}: {}", visible_lines(&error.to_string()));
             return;
         }
         let document = json!({

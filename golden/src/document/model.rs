@@ -6,6 +6,8 @@ use std::{fmt, io};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::visible;
+
 use crate::Result;
 
 /// The version this crate writes and reads.
@@ -95,7 +97,7 @@ pub struct RecordName {
 impl fmt::Display for RecordName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.id {
-            Some(id) => write!(f, "{id} (position {})", self.position),
+            Some(id) => write!(f, "{} (position {})", visible(id), self.position),
             None => write!(f, "at position {}", self.position),
         }
     }

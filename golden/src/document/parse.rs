@@ -97,15 +97,12 @@ fn run<'t>(
         .map_err(|error| fault(&error, text, at))?;
     match saw_huge.get().then(|| altered_integer(text)).flatten() {
         None => Ok(()),
-        Some((index, literal)) => {
-            Err(Fault { at: position_in(text, index, at), message: not_exact(literal), unfinished: false })
-        }
+        Some(index) => Err(Fault { at: position_in(text, index, at), message: NOT_EXACT.into(), unfinished: false }),
     }
 }
 
-fn not_exact(literal: impl fmt::Display) -> String {
-    format!("the integer {literal} is beyond ±2^53, where JSON numbers lose digits: write it as a string")
-}
+/// The integer itself is left out: so many digits may be a card's.
+const NOT_EXACT: &str = "an integer beyond ±2^53, where JSON numbers lose digits: write it as a string";
 
 fn fault(error: &serde_json::Error, text: &[u8], at: Position) -> Fault {
     let mut message = error.to_string();
@@ -256,7 +253,7 @@ fn exact_integer<E: serde::de::Error>(
     }
     match Number::from_f64(double) {
         Some(number) if is_canonical(&literal.to_string(), double) => Ok(Value::Number(number)),
-        _ => Err(E::custom(not_exact(literal))),
+        _ => Err(E::custom(NOT_EXACT)),
     }
 }
 
@@ -265,7 +262,7 @@ fn is_canonical(literal: &str, double: f64) -> bool {
 }
 
 /// Finds an integer literal that a double would alter among the numbers of a valid text.
-fn altered_integer(text: &[u8]) -> Option<(usize, &str)> {
+fn altered_integer(text: &[u8]) -> Option<usize> {
     let mut index = 0;
     while index < text.len() {
         let rest = &text[index..];
@@ -279,7 +276,7 @@ fn altered_integer(text: &[u8]) -> Option<(usize, &str)> {
                     && literal.parse::<i64>().map_or(true, |integer| integer.unsigned_abs() > MAX_EXACT_INTEGER)
                     && !literal.parse().is_ok_and(|double| is_canonical(literal, double))
                 {
-                    return Some((index, literal));
+                    return Some(index);
                 }
                 length
             }

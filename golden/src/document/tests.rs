@@ -212,7 +212,7 @@ fn errors_say_what_and_where() {
         (with("\"one\"", &deep), "chunk c1 (position 0), line 1, byte 473: nested deeper"),
         (with("\"one\"", "NaN"), "NaN is not a JSON number"),
         (with("0.92", "-Infinity"), "-Infinity is not a JSON number"),
-        (with("\"one\"", "9007199254740993"), "the integer 9007199254740993 is beyond"),
+        (with("\"one\"", "9007199254740993"), "an integer beyond"),
         (with("\"one\"", "-123456789012345678901234567890"), "the integer -123456789012345678901234567890 is"),
         (with("\"one\"", r#""\ud800""#), "surrogate"),
         (with("\"one\"", "\"o\tne\""), "control character"),

@@ -323,7 +323,7 @@ fn bind_number(number: &Number) -> Result<Stored> {
         // In JSON 3.0 and 3 are the same number; SQLite must not see two.
         (Some(integer), _) => Ok(Stored::Integer(integer)),
         (None, Some(double)) if number.is_f64() => Ok(Stored::Real(double)),
-        _ => Err(Error::data(format!("the integer {number} is beyond ±2^53")).guidance("write it as a string")),
+        _ => Err(Error::data("an integer beyond ±2^53").guidance("write it as a string")),
     }
 }
 

@@ -106,7 +106,9 @@ impl<'u> Parts<'u> {
     fn host(&self) -> &'u str {
         // The colons of an IPv6 address are no port's: [::1]:8000.
         let ports_colon = self.host_and_port.rfind(':').filter(|colon| !self.host_and_port[*colon..].contains(']'));
-        &self.host_and_port[..ports_colon.unwrap_or(self.host_and_port.len())]
+        let host = &self.host_and_port[..ports_colon.unwrap_or(self.host_and_port.len())];
+        // `example.com.` is the same host, spelt from the root.
+        host.strip_suffix('.').unwrap_or(host)
     }
 }
 

@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use golden::Result;
 use golden::document::RecordKind;
-use golden::{Context, Error, Result};
-use rusqlite::Connection;
 
-use crate::difference;
 use crate::plan::{Job, Plan, plan};
 use crate::proof::{Population, read_back};
-use crate::references::{Dangling, refuse_references};
+use crate::references::refuse_references;
 use crate::rows::{identify, note_removed_rows};
-use crate::target::{Target, create_tables};
+use crate::target::{Fate, Purpose, Session, Target};
 use crate::undo;
 use crate::vectors;
-use crate::write::{count_chunks, insert, remove, update};
+use crate::write::{count_chunks, insert, remove, remove_left, update};
 
 /// How far an import goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,35 +37,42 @@ pub struct Applied {
     pub undo: Option<PathBuf>,
 }
 
-/// Pages kept in memory, in KiB (SQLite's sorters take as much again). The staging file is only read;
-/// without syncing it takes no part in the commit.
-const PRAGMAS: &str = "PRAGMA main.cache_size = -8192; PRAGMA staging.cache_size = -2048;
-    PRAGMA temp.cache_size = -4096; PRAGMA staging.synchronous = OFF";
-
 /// Applies what is staged. Either all of it is in the target afterwards, or nothing.
-pub fn apply(connection: &mut Connection, target: &Target, job: &Job<'_>, extent: Extent) -> Result<Applied> {
-    let staging = job.staging.to_str().ok_or_else(|| Error::usage("the database's path is not UTF-8"))?;
-    connection.execute("ATTACH ? AS staging", [staging])?;
-    // What the application's own tables refer to is looked at below; no cascade may reach them.
-    connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF")?;
-    connection.execute_batch(PRAGMAS)?;
-    difference::register(connection)?;
-    let begin = if extent == Extent::Plan { "BEGIN" } else { "BEGIN IMMEDIATE" };
-    connection.execute_batch(begin).context(|| format!("cannot begin to change {}", target.path.display()))?;
-    let mut outcome = change(connection, target, job, extent);
-    if outcome.is_ok() && extent != Extent::Plan {
-        outcome = outcome.and_then(|applied| match connection.execute_batch("COMMIT") {
-            Ok(()) => Ok(applied),
-            Err(error) => {
-                discard(applied.undo.as_deref());
-                Err(Error::from(error).context("cannot commit"))
+pub fn apply(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Extent) -> Result<Applied> {
+    let purpose = if extent == Extent::Plan { Purpose::Look } else { Purpose::Change };
+    let outcome = session
+        .begin_change(job, &target.ddl, purpose)
+        .and_then(|()| change(session, target, job, extent))
+        .and_then(|applied| if extent == Extent::Plan { Ok(applied) } else { commit(session, applied) });
+    match (session.rollback(), outcome) {
+        (Err(error), Ok(_)) => Err(error),
+        (_, Ok(applied)) => {
+            if extent != Extent::Plan {
+                session.after_commit(job);
             }
-        });
+            Ok(applied)
+        }
+        // What went wrong first is what a person wants to know.
+        (_, Err(error)) => Err(error),
     }
-    if !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK")?;
+}
+
+fn commit(session: &mut dyn Session, applied: Applied) -> Result<Applied> {
+    match session.commit() {
+        Fate::Done => Ok(applied),
+        Fate::Undone(error) => {
+            discard(applied.undo.as_deref());
+            Err(error)
+        }
+        Fate::Unknown(error) => {
+            let kept =
+                applied.undo.map(|path| format!("; what it removed or updated, if it did, is in {}", path.display()));
+            Err(error.guidance(format!(
+                "whether the change was made, the server did not say: import again, which changes nothing if it was{}",
+                kept.unwrap_or_default()
+            )))
+        }
     }
-    outcome
 }
 
 /// Removes the undo document of a change that did not happen.
@@ -78,22 +83,21 @@ fn discard(undo: Option<&Path>) {
     }
 }
 
-fn change(connection: &mut Connection, target: &Target, job: &Job<'_>, extent: Extent) -> Result<Applied> {
-    create_tables(connection, &target.ddl)?;
-    identify(connection, job)?;
-    let plan = plan(connection, job)?;
-    note_removed_rows(connection, job)?;
-    refuse_references(connection, job)?;
+fn change(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Extent) -> Result<Applied> {
+    identify(session, job)?;
+    let plan = plan(session, job)?;
+    note_removed_rows(session, job)?;
+    refuse_references(session, job)?;
     let undo = match extent {
         Extent::Plan => {
-            let chunks_written = count_chunks(connection, job)?;
-            let without_vector = vectors::count_missing_after(connection, job)?;
+            let chunks_written = count_chunks(session, job)?;
+            let without_vector = vectors::count_missing_after(session, job)?;
             return Ok(Applied { plan, chunks_written, without_vector, undo: None });
         }
-        Extent::WithUndo => undo::write(connection, job, &target.path)?,
+        Extent::WithUndo => undo::write(session, job, &target.files)?,
         Extent::WithoutUndo => None,
     };
-    match write(connection, job) {
+    match write(session, job) {
         Ok((chunks_written, without_vector)) => Ok(Applied { plan, chunks_written, without_vector, undo }),
         Err(error) => {
             discard(undo.as_deref());
@@ -104,22 +108,24 @@ fn change(connection: &mut Connection, target: &Target, job: &Job<'_>, extent: E
 
 /// Makes the changes and proves them. Returns how many rows of chunks were written, and how many chunks
 /// lack a vector.
-fn write(connection: &mut Connection, job: &Job<'_>) -> Result<(u64, Option<u64>)> {
-    let dangling = Dangling::note(connection, job)?;
-    let mut population = Population::count(connection, job)?;
-    remove(connection, job)?;
+fn write(session: &mut dyn Session, job: &Job<'_>) -> Result<(u64, Option<u64>)> {
+    session.note_dangling(job)?;
+    let mut population = Population::count(session, job)?;
+    remove(session, job)?;
     let mut chunks_written = 0;
     for covered in job.covered {
-        let updated = update(connection, job, covered)?;
-        let inserted = insert(connection, job, covered)?;
+        let updated = update(session, job, covered)?;
+        let inserted = insert(session, job, covered)?;
         population.expect(covered.table.kind, inserted);
         if covered.table.kind == RecordKind::Chunk {
             chunks_written = updated + inserted;
         }
     }
-    vectors::apply(connection, job)?;
-    population.check(connection)?;
-    read_back(connection, job)?;
-    dangling.refuse_more(connection, job)?;
-    Ok((chunks_written, vectors::count_missing(connection, job)?))
+    remove_left(session, job)?;
+    vectors::apply(session, job)?;
+    session.advance_sequences(job)?;
+    population.check(session)?;
+    read_back(session, job)?;
+    session.refuse_dangling(job)?;
+    Ok((chunks_written, vectors::count_missing(session, job)?))
 }

@@ -50,7 +50,7 @@ impl Requests {
 
     /// The columns of a table that are filled, and their stored values. `covered` are those that the
     /// document speaks of.
-    fn fillings(&self, table: &Table, covered: &[usize]) -> Result<Vec<(String, Stored)>> {
+    fn fillings(&self, table: &Table, covered: &[usize]) -> Result<Vec<(Column, Stored)>> {
         let here = self.set.iter().filter(|(kind, ..)| *kind == table.kind);
         here.map(|(kind, field, value)| {
             let refused = |why: &str| Err(Error::usage(format!("--set {}.{field}: {why}", kind.plural())));
@@ -61,7 +61,7 @@ impl Requests {
                 }
                 Some(index) => {
                     let column = &table.columns[index];
-                    Ok((column.name.clone(), encode_set(column, value)?))
+                    Ok((column.clone(), encode_set(column, value)?))
                 }
             }
         })
@@ -197,7 +197,7 @@ pub struct Covered {
     /// Positions in its `columns`.
     pub columns: Vec<usize>,
     /// Columns filled by `--set`.
-    pub set: Vec<(String, Stored)>,
+    pub set: Vec<(Column, Stored)>,
 }
 
 impl Covered {
@@ -244,7 +244,7 @@ pub fn covered(schema: &Schema, seen: &Seen, metadata: &Fields, requests: &Reque
             (0..table.columns.len()).filter(|&index| is_covered(index, &table.columns[index])).collect();
         let set = requests.fillings(table, &columns)?;
         for (index, column) in table.columns.iter().enumerate() {
-            let is_given = columns.contains(&index) || set.iter().any(|(name, _)| *name == column.name);
+            let is_given = columns.contains(&index) || set.iter().any(|(filled, _)| filled.name == column.name);
             let needs_value = column.not_null && !column.has_default && !(column.field == "id" && table.assigns_ids);
             if needs_value && !is_given && seen_here.is_some() {
                 unfilled.push(format!("{}.{}", table.kind.plural(), column.field));

@@ -1,16 +1,16 @@
 //! Which texts are embedded: those that neither the staging file nor the target has a vector for.
 
-use std::path::Path;
-
 use golden::cli::Progress;
-use golden::store::sqlite::{open_for_reading, quote};
+use golden::store::sqlite::quote;
 use golden::store::{Column, EmbeddingPin, Schema, VectorColumn, VectorPlace};
 use golden::{Error, Result};
+use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::embedder::{Embedder, Maker};
+use crate::references::id_text;
 use crate::staging::column_name;
-use crate::vectors::is_text;
+use crate::target::{Dialect, Session};
 
 /// What is embedded, and by what.
 pub struct Embedding<'a> {
@@ -34,11 +34,10 @@ pub struct Embedded {
 
 impl Embedding<'_> {
     /// Embeds every staged text that has no vector in the staging file yet and none in the target that
-    /// the same model made from the same text.
-    pub fn run(&self, staging: &Connection, target: Option<&Path>, progress: &Progress) -> Result<Embedded> {
+    /// the same model made from the same text: `kept` is what [`Embedding::note_kept`] found there.
+    pub fn run(&self, staging: &Connection, kept: Option<Maker>, progress: &Progress) -> Result<Embedded> {
         self.refuse_blank(staging)?;
         self.note_wanted(staging)?;
-        let kept = self.note_kept(staging, target)?;
         let (_, content) = self.content()?;
         let embedder =
             Embedder { command: self.command, encoding: self.column.encoding, pin: self.pin, content: &content };
@@ -69,7 +68,8 @@ impl Embedding<'_> {
             return Ok(());
         }
         let (_, content) = self.content()?;
-        let sql = format!("SELECT count(*), name FROM chunks WHERE NOT coalesce({}, 0)", is_text(&content));
+        let sql =
+            format!("SELECT count(*), name FROM chunks WHERE NOT coalesce({}, 0)", Dialect::Sqlite.is_text(&content));
         let (blank, first): (u64, Option<String>) =
             staging.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if blank == 0 {
@@ -90,7 +90,7 @@ impl Embedding<'_> {
             "CREATE TEMP TABLE wanted(text BLOB PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
              INSERT OR IGNORE INTO temp.wanted SELECT text, seq FROM chunks
                  WHERE text IS NOT NULL AND {} ORDER BY seq;",
-            is_text(&content),
+            Dialect::Sqlite.is_text(&content),
         ))?;
         Ok(())
     }
@@ -108,37 +108,46 @@ impl Embedding<'_> {
 
     /// `temp.kept`: texts whose chunks all stand in the target as they are staged, with a vector that the
     /// one model returned made from that text. None where there are no such vectors.
-    fn note_kept(&self, staging: &Connection, target: Option<&Path>) -> Result<Option<Maker>> {
-        let (Some(target), Some(has_vector)) = (target, self.schema.has_vector_condition()?) else { return Ok(None) };
-        let target = open_for_reading(target)?;
-        target.execute("ATTACH ? AS staging", [staging.path()])?;
-        let has_ledger = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
-        if target.query_row(has_ledger, [], |_| Ok(())).optional()?.is_none() {
+    pub fn note_kept(&self, staging: &Connection, target: &mut dyn Session) -> Result<Option<Maker>> {
+        let Some(has_vector) = self.schema.has_vector_condition()? else { return Ok(None) };
+        if !target.has_notes(self.schema)? {
             return Ok(None);
         }
-        let mut makers = target.prepare("SELECT DISTINCT model, dimension FROM main.golden_vectors LIMIT 2")?;
-        let makers = makers.query_map([], |row| Ok(Maker { model: row.get(0)?, dimension: row.get(1)? }))?;
-        let mut makers: Vec<Maker> = makers.collect::<rusqlite::Result<_>>()?;
+        let notes = &self.schema.vector_notes;
+        let mut makers = Vec::new();
+        target.each(&format!("SELECT DISTINCT model, dimension FROM {notes} LIMIT 2"), &mut |row| {
+            makers.extend(maker(row));
+            Ok(())
+        })?;
         let (Some(maker), None) = (makers.pop(), makers.pop()) else { return Ok(None) };
         let chunks = &self.schema.chunks;
-        let (id, (text, content)) = (chunks.id()?, self.content()?);
-        let Some(id_position) = chunks.columns.iter().position(|column| column.field == "id") else { return Ok(None) };
-        let mut texts = target.prepare(&format!(
-            "SELECT s.text FROM staging.chunks s
-                 LEFT JOIN main.{table} t ON t.{id} = s.{staged_id} AND t.{text} IS s.{content} COLLATE BINARY AND ({has_vector})
-                 LEFT JOIN main.golden_vectors g ON g.chunk_id = t.{id} AND g.text_sha256 = lower(hex(s.text))
-             WHERE s.text IS NOT NULL GROUP BY s.text HAVING count(*) = count(g.chunk_id)",
-            table = quote(&chunks.name),
+        let (id, (text, _)) = (chunks.id()?, self.content()?);
+        staging.execute_batch(
+            "CREATE TEMP TABLE current(name TEXT PRIMARY KEY, text BLOB) WITHOUT ROWID;
+             CREATE TEMP TABLE kept(text BLOB PRIMARY KEY) WITHOUT ROWID;",
+        )?;
+        let mut insert = staging.prepare("INSERT OR IGNORE INTO temp.current VALUES(?, unhex(?))")?;
+        let current = format!(
+            "SELECT t.{id}, g.text_sha256 FROM {table} t JOIN {notes} g ON g.chunk_id = {noted_id}
+             WHERE ({has_vector}) AND g.text_sha256 = {text_sha256}",
             id = quote(&id.name),
-            staged_id = column_name(id_position),
-            text = quote(&text.name),
-        ))?;
-        staging.execute_batch("CREATE TEMP TABLE kept(text BLOB PRIMARY KEY) WITHOUT ROWID")?;
-        let mut insert = staging.prepare("INSERT INTO temp.kept VALUES(?)")?;
-        let mut rows = texts.query([])?;
-        while let Some(row) = rows.next()? {
-            insert.execute([row.get::<_, [u8; 32]>(0)?])?;
-        }
+            table = chunks.relation,
+            noted_id = target.dialect().noted_id(&format!("t.{}", quote(&id.name))),
+            text_sha256 = target.dialect().text_sha256(&format!("t.{}", quote(&text.name))),
+        );
+        target.each(&current, &mut |row| {
+            let mut row = row.into_iter();
+            if let (Some(chunk), Some(Stored::Text(digest))) = (row.next(), row.next()) {
+                insert.execute((id_text(id, chunk), digest))?;
+            }
+            Ok(())
+        })?;
+        staging.execute_batch(
+            "INSERT INTO temp.kept SELECT s.text FROM chunks s
+                 LEFT JOIN temp.current c ON c.name = s.name AND c.text = s.text
+                 WHERE s.text IS NOT NULL GROUP BY s.text HAVING count(*) = count(c.name);
+             DROP TABLE temp.current;",
+        )?;
         Ok(Some(maker))
     }
 
@@ -151,4 +160,16 @@ impl Embedding<'_> {
                 .guidance("name it in golden.toml: [chunks.columns] content = \"…\"")
         })
     }
+}
+
+/// The maker that a row of notes names.
+fn maker(row: Vec<Stored>) -> Option<Maker> {
+    let mut row = row.into_iter();
+    let Some(Stored::Text(model)) = row.next() else { return None };
+    let dimension = match row.next()? {
+        Stored::Integer(dimension) => u64::try_from(dimension).ok()?,
+        Stored::Text(dimension) => dimension.parse().ok()?,
+        _ => return None,
+    };
+    Some(Maker { model, dimension })
 }

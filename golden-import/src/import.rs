@@ -1,13 +1,12 @@
 //! One import from beginning to end: read and check, stage, embed, apply.
 
 use std::io;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use golden::cli::{Progress, Reporter};
 use golden::document::{Fields, RecordKind};
 use golden::settings::Settings;
-use golden::store::{Address, Location, Mapping, Selection, Source};
+use golden::store::{Location, Mapping, Selection, Source};
 use golden::{Context, Error, Result};
 use serde_json::Value;
 
@@ -29,11 +28,14 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
     let requests = Requests::new(&cli.drop_column, &cli.set)?;
     let document = Document::open(cli)?;
-    let target = Target::learn(cli, sqlite_file(&location)?, &mapping, &document, &requests)?;
+    for warning in location.warnings() {
+        reporter.warn(warning);
+    }
+    let target = Target::learn(cli, &location, &mapping, &document, &requests)?;
     let mut staging = match (cli.dry_run, cli.resume) {
-        (true, _) => Staging::for_dry_run(&target.path, &target.encoding)?,
-        (false, true) => Staging::create(&target.path, &target.encoding, Leftovers::Resume)?,
-        (false, false) => Staging::create(&target.path, &target.encoding, Leftovers::Discard)?,
+        (true, _) => Staging::for_dry_run(&target.files, &target.encoding)?,
+        (false, true) => Staging::create(&target.files, &target.encoding, Leftovers::Resume)?,
+        (false, false) => Staging::create(&target.files, &target.encoding, Leftovers::Discard)?,
     };
     let import = Import { cli, reporter, mapping: &mapping, requests: &requests, target: &target };
     match import.run(&document, &mut staging) {
@@ -50,15 +52,6 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
             let _ = staging.remove();
             Err(error)
         }
-    }
-}
-
-/// The file that is imported into.
-fn sqlite_file(location: &Location) -> Result<&Path> {
-    match &location.address {
-        Address::Sqlite(path) => Ok(path),
-        Address::Postgres(_) => Err(Error::usage("golden-import cannot write to PostgreSQL, only to SQLite")
-            .guidance("give the path of a SQLite file with --db")),
     }
 }
 
@@ -100,6 +93,7 @@ impl Import<'_> {
         let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
         report.warnings = staged.warnings(content);
         let job = Job {
+            dialect: target.dialect(),
             schema: &target.schema,
             staging: staging.path(),
             covered: &tables,
@@ -167,8 +161,13 @@ impl Import<'_> {
         let progress = Progress::start(self.reporter, "embedding", "texts", Some(chunks));
         let pin = &self.mapping.embedding;
         let embedding = Embedding { command, schema: &self.target.schema, column, pin };
-        let existing = self.target.exists.then_some(self.target.path.as_path());
-        let embedded = embedding.run(staging.connection(), existing, &progress)?;
+        let kept = {
+            let mut session = self.target.open(Purpose::Look)?;
+            session.begin(Purpose::Look)?;
+            let kept = embedding.note_kept(staging.connection(), session.as_mut());
+            session.rollback().and(kept)?
+        };
+        let embedded = embedding.run(staging.connection(), kept, &progress)?;
         report.texts_embedded = embedded.texts;
         report.model = embedded.model;
         Ok(())
@@ -177,9 +176,9 @@ impl Import<'_> {
     fn apply(&self, job: &Job<'_>, extent: Extent) -> Result<Applied> {
         let progress = Progress::start(self.reporter, "applying", "analyses", None);
         let purpose = if extent == Extent::Plan { Purpose::Look } else { Purpose::Change };
-        let mut connection = self.target.open(purpose)?;
-        let applied = apply(&mut connection, self.target, job, extent);
-        drop(connection);
+        let mut session = self.target.open(purpose)?;
+        let applied = apply(session.as_mut(), self.target, job, extent);
+        drop(session);
         drop(progress);
         if applied.is_err() {
             self.target.remove_if_void();

@@ -3,22 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use golden::document::{Event, Fields, Limits, RecordKind, column_of_field, read_with};
+use golden::document::{Event, Fields, Limits, RecordKind, column_of_field, read_with, time};
 use golden::store::Mapping;
 use golden::store::sqlite::quote;
 use golden::{Error, Result};
-use rusqlite::Connection;
 use serde_json::Value;
+
+use crate::target::{Dialect, Session};
 
 /// The sorts of value a column was seen to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sort {
     Integer,
+    /// An integer that JSON would round: a string, as text may be too.
+    BigInteger,
     Real,
     Boolean,
+    Uuid,
+    Timestamp,
     Text,
     Bytes,
     Json,
+    /// JSON that only its text carries.
+    JsonText,
 }
 
 fn sort_of(value: &Value) -> Option<Sort> {
@@ -26,32 +33,95 @@ fn sort_of(value: &Value) -> Option<Sort> {
         Value::Null => None,
         Value::Bool(_) => Some(Sort::Boolean),
         Value::Number(number) => Some(if number.as_i64().is_some() { Sort::Integer } else { Sort::Real }),
-        Value::String(_) => Some(Sort::Text),
+        Value::String(text) => Some(sort_of_text(text)),
         Value::Array(_) => Some(Sort::Json),
-        Value::Object(members) => Some(match members.keys().next().map(String::as_str) {
-            Some("$base64") if members.len() == 1 => Sort::Bytes,
-            Some("$float") if members.len() == 1 => Sort::Real,
-            Some("$text") if members.len() == 1 => Sort::Text,
+        Value::Object(members) => Some(match members.iter().next() {
+            Some((name, _)) if name == "$base64" && members.len() == 1 => Sort::Bytes,
+            Some((name, _)) if name == "$float" && members.len() == 1 => Sort::Real,
+            Some((name, _)) if name == "$text" && members.len() == 1 => Sort::Text,
+            Some((name, text)) if name == "$json" && members.len() == 1 => {
+                if text.as_str().is_some_and(|text| text.parse::<i64>().is_ok()) { Sort::Json } else { Sort::JsonText }
+            }
             _ => Sort::Json,
         }),
     }
 }
 
-/// The type that holds all of them exactly; JSON holds anything but bytes.
-fn declared(sorts: &BTreeSet<Sort>) -> &'static str {
-    let sorts: Vec<Sort> = sorts.iter().copied().collect();
-    match sorts.as_slice() {
-        [] | [Sort::Text] => "TEXT",
-        [Sort::Integer] => "INTEGER",
-        [Sort::Real] | [Sort::Integer, Sort::Real] => "REAL",
-        [Sort::Boolean] => "BOOLEAN",
-        sorts if sorts.contains(&Sort::Bytes) => "BLOB",
-        _ => "JSON",
+/// What else a text may be: only what a column of that type would give back letter by letter.
+fn sort_of_text(text: &str) -> Sort {
+    let is_timestamp =
+        |text: &str| !text.starts_with("0000") && time::normal_form(text).is_some_and(|form| form == text);
+    match text.len() {
+        16..=20 if text.parse::<i64>().is_ok_and(|integer| is_beyond_json(integer) && integer.to_string() == text) => {
+            Sort::BigInteger
+        }
+        20 | 27 if is_timestamp(text) => Sort::Timestamp,
+        36 if is_uuid(text) => Sort::Uuid,
+        _ => Sort::Text,
     }
 }
 
-/// As many columns as SQLite gives a table, less those that no field stands for.
-const MAX_COLUMNS: usize = 1990;
+fn is_beyond_json(integer: i64) -> bool {
+    integer.unsigned_abs() > 1 << 53
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    })
+}
+
+/// The type that holds all of them exactly; JSON holds anything but bytes.
+fn declared(dialect: Dialect, sorts: &BTreeSet<Sort>) -> &'static str {
+    use Sort::{BigInteger, Boolean, Bytes, Integer, JsonText, Real, Text, Timestamp, Uuid};
+    let only = |some: &[Sort]| sorts.iter().all(|sort| some.contains(sort));
+    let is_postgres = dialect == Dialect::Postgres;
+    match sorts.iter().next() {
+        None => "TEXT",
+        Some(Uuid) if is_postgres && only(&[Uuid]) => "UUID",
+        Some(Timestamp) if is_postgres && only(&[Timestamp]) => "TIMESTAMP WITH TIME ZONE",
+        Some(_) if only(&[BigInteger, Uuid, Timestamp, Text]) => "TEXT",
+        Some(_) if only(&[Integer, BigInteger]) => {
+            if is_postgres {
+                "BIGINT"
+            } else {
+                "INTEGER"
+            }
+        }
+        Some(_) if only(&[Integer, Real]) => {
+            if is_postgres {
+                "DOUBLE PRECISION"
+            } else {
+                "REAL"
+            }
+        }
+        Some(_) if only(&[Boolean]) => "BOOLEAN",
+        Some(_) if sorts.contains(&Bytes) => {
+            if is_postgres {
+                "BYTEA"
+            } else {
+                "BLOB"
+            }
+        }
+        Some(_) if is_postgres && sorts.contains(&JsonText) => "JSON",
+        Some(_) => {
+            if is_postgres {
+                "JSONB"
+            } else {
+                "JSON"
+            }
+        }
+    }
+}
+
+/// As many columns as the database gives a table, less those that no field stands for.
+const fn max_columns(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Sqlite => 1990,
+        Dialect::Postgres => 1590,
+    }
+}
 
 /// What a document's records look like.
 #[derive(Default)]
@@ -121,10 +191,6 @@ impl Shape {
             for (name, sorts) in columns {
                 mine.entry(name).or_default().extend(sorts);
             }
-            if mine.len() > MAX_COLUMNS {
-                return Err(Error::data(format!("the {} have more than {MAX_COLUMNS} fields", kind.plural()))
-                    .guidance("--init makes a column of each, and SQLite has no more: create the tables yourself"));
-            }
         }
         Ok(())
     }
@@ -136,12 +202,8 @@ impl Shape {
     }
 
     /// The statements that create those of the mapping's tables which the database lacks.
-    pub fn missing_tables(&self, database: &Connection, mapping: &Mapping) -> Result<Vec<String>> {
-        let exists = |name: &str| -> Result<bool> {
-            let sql = "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE";
-            Ok(database.query_row(sql, [name], |row| row.get(0))?)
-        };
-        let analyses_exist = exists(mapping.table(RecordKind::Analysis))?;
+    pub fn missing_tables(&self, session: &mut dyn Session, mapping: &Mapping) -> Result<Vec<String>> {
+        let analyses_exist = session.has_table(mapping.table(RecordKind::Analysis))?;
         let mut statements = Vec::new();
         for kind in RecordKind::ALL {
             let is_wanted = match kind {
@@ -151,19 +213,23 @@ impl Shape {
                     self.fields.contains_key(&kind) || self.listed.contains_key(RecordKind::Artifact.plural())
                 }
             };
-            if is_wanted && !exists(mapping.table(kind))? {
-                statements.extend(self.create(kind, mapping));
+            if is_wanted && !session.has_table(mapping.table(kind))? {
+                statements.extend(self.create(kind, session, mapping)?);
             }
         }
         Ok(statements)
     }
 
-    fn id_type(&self, kind: RecordKind) -> &'static str {
-        let sorts = self.fields.get(&kind).and_then(|columns| columns.get("id"));
-        if sorts == Some(&BTreeSet::from([Sort::Integer])) { "INTEGER" } else { "TEXT" }
+    fn id_type(&self, dialect: Dialect, kind: RecordKind) -> &'static str {
+        let sorts = self.fields.get(&kind).and_then(|columns| columns.get("id")).cloned().unwrap_or_default();
+        match declared(dialect, &sorts) {
+            found @ ("INTEGER" | "BIGINT" | "UUID") => found,
+            _ => "TEXT",
+        }
     }
 
-    fn create(&self, kind: RecordKind, mapping: &Mapping) -> Vec<String> {
+    fn create(&self, kind: RecordKind, session: &mut dyn Session, mapping: &Mapping) -> Result<Vec<String>> {
+        let dialect = session.dialect();
         let mut columns: BTreeMap<String, BTreeSet<Sort>> = self.fields.get(&kind).cloned().unwrap_or_default();
         for field in self.listed.get(kind.plural()).and_then(Value::as_array).into_iter().flatten() {
             columns.entry(field.as_str().unwrap_or_default().to_owned()).or_default();
@@ -185,13 +251,23 @@ impl Shape {
         let column_name =
             |field: &str| names.get(field).map_or_else(|| column_of_field(field), String::as_str).to_owned();
         columns.remove("id");
-        let mut lines = vec![format!("{} {} NOT NULL PRIMARY KEY", quote(&column_name("id")), self.id_type(kind))];
+        let most = max_columns(dialect);
+        if columns.len() > most {
+            return Err(Error::data(format!("the {} have more than {most} fields", kind.plural()))
+                .guidance("--init makes a column of each, and a table has no more: create the tables yourself"));
+        }
+        let id_type = match self.id_type(dialect, kind) {
+            // As SQLite does with INTEGER.
+            "BIGINT" => "BIGINT GENERATED BY DEFAULT AS IDENTITY",
+            other => other,
+        };
+        let mut lines = vec![format!("{} {id_type} NOT NULL PRIMARY KEY", quote(&column_name("id")))];
         if let Some(parent) = mapping.parent(kind) {
             lines.push(format!(
                 "{} {} NOT NULL REFERENCES {}({}) ON DELETE CASCADE",
                 quote(parent),
-                self.id_type(RecordKind::Analysis),
-                quote(mapping.table(RecordKind::Analysis)),
+                self.id_type(dialect, RecordKind::Analysis),
+                session.relation(mapping.table(RecordKind::Analysis)),
                 quote(mapping.columns(RecordKind::Analysis).columns.get("id").map_or("id", String::as_str)),
             ));
         }
@@ -200,18 +276,23 @@ impl Shape {
         for field in documented.map(|field| (*field).to_owned()).chain(others.cloned()) {
             let sorts = columns.get(&field).cloned().unwrap_or_default();
             let is_json_findings = kind == RecordKind::Analysis && field == "findings";
-            let declared = if is_json_findings { "JSON" } else { declared(&sorts) };
+            let declared = match dialect {
+                Dialect::Postgres if is_json_findings && !sorts.contains(&Sort::JsonText) => "JSONB",
+                _ if is_json_findings => "JSON",
+                dialect => declared(dialect, &sorts),
+            };
             lines.push(format!("{} {declared}", quote(&column_name(&field))));
         }
         if kind == RecordKind::Chunk && mapping.vectors.table.is_none() {
-            lines.push(format!("{} BLOB", quote(&mapping.vectors.column)));
+            lines.push(format!("{} {}", quote(&mapping.vectors.column), session.vector_type()?));
         }
         let table = mapping.table(kind);
-        let mut statements = vec![format!("CREATE TABLE {}(\n  {}\n)", quote(table), lines.join(",\n  "))];
+        let relation = session.relation(table);
+        let mut statements = vec![format!("CREATE TABLE {relation}(\n  {}\n)", lines.join(",\n  "))];
         if let Some(parent) = mapping.parent(kind) {
             let index = quote(&format!("ix_{table}_{parent}"));
-            statements.push(format!("CREATE INDEX {index} ON {}({})", quote(table), quote(parent)));
+            statements.push(format!("CREATE INDEX {index} ON {relation}({})", quote(parent)));
         }
-        statements
+        Ok(statements)
     }
 }

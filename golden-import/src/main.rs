@@ -3,7 +3,6 @@
 mod apply;
 mod cli;
 mod columns;
-mod difference;
 mod document;
 mod embed;
 mod embedder;

@@ -1,24 +1,28 @@
 //! What an import will do to each analysis, worked out inside the transaction that will do it.
 //!
-//! The plan is kept in temporary tables of the target's connection, to which the staging file is
-//! attached as `staging`: `golden_plan` (staged analysis → action) and `golden_removed` (ids).
+//! The plan is kept in temporary tables of the target's connection: `golden_plan` (staged analysis → action)
+//! and `golden_removed` (ids).
 
 use golden::document::{Digest, RecordKind};
 use golden::store::sqlite::quote;
 use golden::store::{Dataset, Findings, Schema, Selection};
 use golden::{Error, Result};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
-use serde_json::Value;
+use rusqlite::types::Value as Stored;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::cli::OnConflict;
 use crate::columns::Covered;
 use crate::staging::column_name;
+use crate::target::{Dialect, Session};
 use crate::vectors::Vectors;
 
 /// How many records an error names.
 const NAMED: usize = 10;
+
+/// How many rows one statement inserts.
+const INSERTED: usize = 500;
 
 /// What happens to rows that the document does not have.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +37,8 @@ pub enum Mode {
 
 /// What is imported, and how.
 pub struct Job<'a> {
+    /// How the target's SQL is worded.
+    pub dialect: Dialect,
     /// The target's tables.
     pub schema: &'a Schema,
     /// The staging file.
@@ -95,28 +101,28 @@ impl Job<'_> {
     }
 }
 
-/// Works out the plan. The connection is in a transaction, with the staging file attached.
-pub fn plan(target: &mut Connection, job: &Job<'_>) -> Result<Plan> {
-    target.execute_batch(
+/// Works out the plan, inside the transaction of the change.
+pub fn plan(target: &mut dyn Session, job: &Job<'_>) -> Result<Plan> {
+    let (analyses, id) = (&job.schema.analyses.relation, quote(&job.schema.analyses.id()?.name));
+    target.batch(&format!(
         "CREATE TEMP TABLE golden_plan(seq INTEGER PRIMARY KEY, action TEXT);
-         CREATE TEMP TABLE golden_removed(id);",
-    )?;
-    let analyses = format!("main.{}", quote(&job.schema.analyses.name));
-    let is_empty: bool =
-        target.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {analyses})"), [], |row| row.get(0))?;
+         CREATE TEMP TABLE golden_removed AS SELECT t.{id} AS id FROM {analyses} t WHERE false;",
+    ))?;
+    let is_empty = target.holds(&format!("SELECT NOT EXISTS (SELECT 1 FROM {analyses})"))?;
     if !is_empty {
         compare(target, job)?;
     }
-    target
-        .execute("INSERT OR IGNORE INTO temp.golden_plan SELECT seq, 'add' FROM staging.analyses ORDER BY seq", [])?;
+    target.execute(&format!(
+        "INSERT INTO golden_plan SELECT s.seq, 'add' FROM {} s WHERE {} ORDER BY s.seq",
+        job.dialect.staged(RecordKind::Analysis),
+        job.dialect.absent("s.seq", "p.seq", "golden_plan p", "true"),
+    ))?;
     let removed = if is_empty { 0 } else { remove(target, job)? };
     if !is_empty && job.on_conflict != OnConflict::Update {
         refuse_strangers(target, job)?;
     }
-    let count = |action: &str| -> Result<u64> {
-        let sql = "SELECT count(*) FROM temp.golden_plan WHERE action = ?";
-        Ok(target.query_row(sql, [action], |row| row.get(0))?)
-    };
+    let mut count =
+        |action: &str| target.number(&format!("SELECT count(*) FROM golden_plan WHERE action = '{action}'"));
     Ok(Plan {
         added: count("add")?,
         updated: count("update")?,
@@ -127,21 +133,23 @@ pub fn plan(target: &mut Connection, job: &Job<'_>) -> Result<Plan> {
 }
 
 /// Decides about analyses that exist already.
-fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
+fn compare(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
     let table = &job.schema.analyses;
     let id = quote(&table.id()?.name);
-    target.execute_batch(&format!(
+    target.batch(&format!(
         "CREATE TEMP TABLE golden_candidates AS SELECT t.{id} AS id
-         FROM staging.analyses s CROSS JOIN main.{} t ON t.{id} = {}",
-        quote(&table.name),
+         FROM {} s {} {} t ON t.{id} = {}",
+        job.dialect.staged(RecordKind::Analysis),
+        job.dialect.join(),
+        table.relation,
         job.staged_analysis_id("s")?,
     ))?;
     let staging = Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut staged = staging.prepare("SELECT seq, digest FROM analyses WHERE name = ?")?;
     let comparable = job.comparable();
-    let selection = Selection::Ids("temp.golden_candidates".into(), "id".into());
+    let selection = Selection::Ids("golden_candidates".into(), "id".into());
     let (mut same, mut differing) = (Vec::new(), Vec::new());
-    Dataset::select(&mut *target, &comparable, &selection)?.analysis_digests(|id, stored| {
+    Dataset::select(target.connection(), &comparable, &selection)?.analysis_digests(|id, stored| {
         let found: Option<(i64, [u8; 32])> =
             staged.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         if let Some((seq, digest)) = found {
@@ -153,7 +161,7 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
     let outside = outside_selection(target, job)?;
     let action = match (&job.mode, job.on_conflict) {
         (Mode::Add, OnConflict::Error) => {
-            let names = names(target, &differing)?;
+            let names = names(&staging, &differing)?;
             refuse(
                 &names,
                 differing.len(),
@@ -165,7 +173,7 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
         (Mode::Add, OnConflict::Skip) => "skip",
         (Mode::Replace(_), OnConflict::Error) => {
             let strangers: Vec<_> = differing.iter().copied().filter(|seq| outside.contains(seq)).collect();
-            let names = names(target, &strangers)?;
+            let names = names(&staging, &strangers)?;
             refuse(
                 &names,
                 strangers.len(),
@@ -176,95 +184,101 @@ fn compare(target: &mut Connection, job: &Job<'_>) -> Result<()> {
         }
         _ => "update",
     };
-    let mut insert = target.prepare("INSERT INTO temp.golden_plan VALUES(?, ?)")?;
-    for seq in same {
-        insert.execute((seq, "same"))?;
-    }
-    for seq in differing {
+    let differing = differing.into_iter().map(|seq| {
         let is_left = job.on_conflict == OnConflict::Skip && outside.contains(&seq);
-        insert.execute((seq, if is_left { "skip" } else { action }))?;
+        (seq, if is_left { "skip" } else { action })
+    });
+    let decided: Vec<_> = same.into_iter().map(|seq| (seq, "same")).chain(differing).collect();
+    for some in decided.chunks(INSERTED) {
+        let values: Vec<_> = some.iter().map(|(seq, action)| format!("({seq}, '{action}')")).collect();
+        target.execute(&format!("INSERT INTO golden_plan VALUES {}", values.join(", ")))?;
     }
     Ok(())
 }
 
 /// Staged analyses that exist in the target outside the selection that a replacement is about.
-fn outside_selection(target: &Connection, job: &Job<'_>) -> Result<BTreeSet<i64>> {
+fn outside_selection(target: &mut dyn Session, job: &Job<'_>) -> Result<BTreeSet<i64>> {
     let Mode::Replace(selection) = &job.mode else { return Ok(BTreeSet::new()) };
     let table = &job.schema.analyses;
-    let (condition, values) = condition(job.schema, selection);
     let sql = format!(
-        "SELECT s.seq FROM staging.analyses s CROSS JOIN main.{} t ON t.{} = {} WHERE NOT coalesce({condition}, 0)",
-        quote(&table.name),
+        "SELECT s.seq FROM {} s {} {} t ON t.{} = {} WHERE NOT coalesce({}, false)",
+        job.dialect.staged(RecordKind::Analysis),
+        job.dialect.join(),
+        table.relation,
         quote(&table.id()?.name),
         job.staged_analysis_id("s")?,
+        condition(job, selection),
     );
-    let mut statement = target.prepare(&sql)?;
-    let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut outside = BTreeSet::new();
+    target.each(&sql, &mut |row| {
+        outside.extend(row.into_iter().take(1).filter_map(|value| match value {
+            Stored::Integer(seq) => Some(seq),
+            Stored::Text(seq) => seq.parse().ok(),
+            _ => None,
+        }));
+        Ok(())
+    })?;
+    Ok(outside)
 }
 
 /// The SQL condition for analyses (aliased `t`) of a selection.
-fn condition(schema: &Schema, selection: &Selection) -> (String, Vec<rusqlite::types::Value>) {
-    match (selection, &schema.filter_column) {
-        (Selection::Filter(values), Some(column)) => {
-            let marks = vec!["?"; values.len()].join(", ");
-            let values = values.iter().map(|value| match value {
-                Value::String(text) => rusqlite::types::Value::Text(text.clone()),
-                Value::Bool(truth) => rusqlite::types::Value::Integer(i64::from(*truth)),
-                other => other.as_i64().map_or(rusqlite::types::Value::Null, rusqlite::types::Value::Integer),
-            });
-            (format!("t.{} IN ({marks})", quote(column)), values.collect())
-        }
-        (Selection::Filter(_), None) => ("0".to_owned(), Vec::new()),
-        (Selection::All | Selection::Ids(..), _) => ("1".to_owned(), Vec::new()),
+fn condition(job: &Job<'_>, selection: &Selection) -> String {
+    match (selection, &job.schema.filter_column) {
+        (Selection::Filter(values), Some(column)) => job.dialect.is_selected(column, values),
+        (Selection::Filter(_), None) => "false".to_owned(),
+        (Selection::All | Selection::Ids(..), _) => "true".to_owned(),
     }
 }
 
 /// Notes the analyses that the document does not have and that go.
-fn remove(target: &Connection, job: &Job<'_>) -> Result<u64> {
-    let (condition, values) = match &job.mode {
+fn remove(target: &mut dyn Session, job: &Job<'_>) -> Result<u64> {
+    let condition = match &job.mode {
         Mode::Add => return Ok(0),
-        Mode::Replace(selection) => condition(job.schema, selection),
-        Mode::ReplaceAll => ("1".to_owned(), Vec::new()),
+        Mode::Replace(selection) => condition(job, selection),
+        Mode::ReplaceAll => "true".to_owned(),
     };
     let table = &job.schema.analyses;
-    let id = quote(&table.id()?.name);
-    let sql = format!(
-        "INSERT INTO temp.golden_removed SELECT t.{id} FROM main.{} t
-         WHERE {condition} AND t.{id} COLLATE BINARY NOT IN (SELECT {} FROM staging.analyses s)",
-        quote(&table.name),
-        job.staged_analysis_id("s")?,
-    );
-    Ok(target.execute(&sql, params_from_iter(values))? as u64)
+    let id = format!("t.{}", quote(&table.id()?.name));
+    target.execute(&format!(
+        "INSERT INTO golden_removed SELECT {id} FROM {} t WHERE {condition} AND {}",
+        table.relation,
+        job.dialect.absent(
+            &job.dialect.exact(&id),
+            &job.staged_analysis_id("s")?,
+            &format!("{} s", job.dialect.staged(RecordKind::Analysis)),
+            "true"
+        ),
+    ))
 }
 
 /// A chunk, finding or artifact of the document whose id belongs, in the target, to an analysis that
 /// this import does not touch.
-fn refuse_strangers(target: &Connection, job: &Job<'_>) -> Result<()> {
+fn refuse_strangers(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
+    let (dialect, join) = (job.dialect, job.dialect.join());
     for covered in job.covered.iter().filter(|covered| covered.table.parent.is_some()) {
         let table = &covered.table;
         let (Some(position), Some(parent)) = (covered.position("id"), &table.parent) else { continue };
         if job.unidentified.contains(&table.kind) {
             continue;
         }
-        let sql = format!(
-            "SELECT s.name FROM staging.{kind} s
-             CROSS JOIN temp.golden_plan p ON p.seq = s.parent AND p.action IN ('add', 'update')
-             CROSS JOIN main.{name} t ON t.{id} = s.{staged}
-             WHERE t.{parent} NOT IN (SELECT {analysis} FROM staging.analyses a
-                                      JOIN temp.golden_plan q ON q.seq = a.seq AND q.action IN ('add', 'update'))
-               AND t.{parent} NOT IN (SELECT id FROM temp.golden_removed)
-             LIMIT {limit}",
-            kind = table.kind.plural(),
-            name = quote(&table.name),
+        let parent = format!("t.{}", quote(parent));
+        let written = format!(
+            "{} a JOIN golden_plan q ON q.seq = a.seq AND q.action IN ('add', 'update')",
+            dialect.staged(RecordKind::Analysis)
+        );
+        let names = target.texts(&format!(
+            "SELECT s.name FROM {kind} s
+             {join} golden_plan p ON p.seq = s.parent AND p.action IN ('add', 'update')
+             {join} {name} t ON t.{id} = s.{staged}
+             WHERE {is_not_written} AND {is_not_removed} ORDER BY s.seq LIMIT {limit}",
+            kind = dialect.staged(table.kind),
+            name = table.relation,
             id = quote(&table.id()?.name),
             staged = column_name(position),
-            parent = quote(parent),
-            analysis = job.staged_analysis_id("a")?,
+            is_not_written = dialect.absent(&parent, &job.staged_analysis_id("a")?, &written, "true"),
+            is_not_removed = dialect.absent(&parent, "r.id", "golden_removed r", "true"),
             limit = NAMED + 1,
-        );
-        let mut statement = target.prepare(&sql)?;
-        let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        ))?;
         if !names.is_empty() {
             return Err(Error::data(format!(
                 "{} of the document belong to other analyses in the database: {}",
@@ -277,8 +291,8 @@ fn refuse_strangers(target: &Connection, job: &Job<'_>) -> Result<()> {
     Ok(())
 }
 
-fn names(target: &Connection, sequence: &[i64]) -> Result<Vec<String>> {
-    let mut statement = target.prepare("SELECT name FROM staging.analyses WHERE seq = ?")?;
+fn names(staging: &Connection, sequence: &[i64]) -> Result<Vec<String>> {
+    let mut statement = staging.prepare("SELECT name FROM analyses WHERE seq = ?")?;
     let names = sequence.iter().take(NAMED).map(|seq| statement.query_row([seq], |row| row.get(0)));
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }

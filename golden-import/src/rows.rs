@@ -4,53 +4,61 @@ use golden::document::RecordKind;
 use golden::store::Table;
 use golden::store::sqlite::quote;
 use golden::{Error, Result};
-use rusqlite::Connection;
 
 use crate::columns::Covered;
 use crate::plan::Job;
 use crate::staging::column_name;
+use crate::target::{Dialect, Session};
 
 /// Gives ids to records that came without: those of the existing row at the same position of the same
 /// analysis, else the next free ones.
-pub fn identify(target: &Connection, job: &Job<'_>) -> Result<()> {
+pub fn identify(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
     for covered in job.covered.iter().filter(|covered| job.unidentified.contains(&covered.table.kind)) {
         let table = &covered.table;
-        let (kind, name, id) = (table.kind.plural(), quote(&table.name), quote(&table.id()?.name));
+        let (kind, name, id) = (table.kind.plural(), &table.relation, quote(&table.id()?.name));
         let parent = quote(table.parent.as_deref().unwrap_or_default());
-        let last = last_given_id(target, table)?;
-        target.execute_batch(&format!(
-            "CREATE TEMP TABLE golden_given_{kind}(seq INTEGER PRIMARY KEY, id);
-             INSERT INTO temp.golden_given_{kind}
-                 SELECT s.seq, t.id FROM staging.{kind} s JOIN staging.analyses a ON a.seq = s.parent
+        let staged = job.dialect.staged(table.kind);
+        target.batch(&format!(
+            "CREATE TEMP TABLE golden_given_{kind} AS
+                 SELECT s.seq AS seq, t.id AS id FROM {staged} s JOIN {analyses} a ON a.seq = s.parent
                  JOIN (SELECT {id} AS id, {parent} AS parent,
                               row_number() OVER (PARTITION BY {parent} ORDER BY {id}) - 1 AS position
-                       FROM main.{name}) t ON t.parent = {analysis} AND t.position = s.position;
-             INSERT INTO temp.golden_given_{kind}
-                 SELECT seq, {last} + row_number() OVER (ORDER BY seq)
-                 FROM staging.{kind} WHERE seq NOT IN (SELECT seq FROM temp.golden_given_{kind});",
+                       FROM {name}) t ON t.parent = {analysis} AND t.position = s.position;
+             CREATE INDEX golden_given_{kind}_seq ON golden_given_{kind}(seq);",
+            analyses = job.dialect.staged(RecordKind::Analysis),
             analysis = job.staged_analysis_id("a")?,
         ))?;
+        let next = target.next_id(table)?;
+        let is_new = job.dialect.absent("s.seq", "g.seq", &format!("golden_given_{kind} g"), "true");
+        target.batch(&format!(
+            "INSERT INTO golden_given_{kind}
+                 SELECT seq, {next} FROM (SELECT s.seq AS seq FROM {staged} s WHERE {is_new} ORDER BY s.seq) n"
+        ))?;
+        if let Some(position) = given_id(job, table) {
+            target.execute(&format!(
+                "UPDATE {staged} AS s SET {} = g.id FROM golden_given_{kind} g WHERE g.seq = s.seq",
+                column_name(position)
+            ))?;
+        }
     }
     Ok(())
 }
 
-/// The largest id there is or, where the table is AUTOINCREMENT, ever was.
-fn last_given_id(target: &Connection, table: &Table) -> Result<i64> {
-    let sql = format!("SELECT coalesce(max({}), 0) FROM main.{}", quote(&table.id()?.name), quote(&table.name));
-    let largest: i64 = target.query_row(&sql, [], |row| row.get(0))?;
-    let has_sequences = "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = 'sqlite_sequence')";
-    if !target.query_row(has_sequences, [], |row| row.get(0))? {
-        return Ok(largest);
-    }
-    let sql = "SELECT coalesce(max(seq), 0) FROM main.sqlite_sequence WHERE name = ? COLLATE NOCASE";
-    Ok(largest.max(target.query_row(sql, [&table.name], |row| row.get(0))?))
+/// Where the ids that were given are written down with the staged records: the staging file is not to be
+/// changed by whoever applies it, PostgreSQL's temporary tables may be.
+fn given_id(job: &Job<'_>, table: &Table) -> Option<usize> {
+    let position = table.columns.iter().position(|column| column.field == "id");
+    position.filter(|_| job.dialect == Dialect::Postgres)
 }
 
 /// The SQL for the staged id of a record aliased `s`.
 pub fn staged_id(job: &Job<'_>, covered: &Covered) -> Result<String> {
     let kind = covered.table.kind;
     if job.unidentified.contains(&kind) {
-        return Ok(format!("(SELECT id FROM temp.golden_given_{} g WHERE g.seq = s.seq)", kind.plural()));
+        if let Some(position) = given_id(job, &covered.table) {
+            return Ok(format!("s.{}", column_name(position)));
+        }
+        return Ok(format!("(SELECT g.id FROM golden_given_{} g WHERE g.seq = s.seq)", kind.plural()));
     }
     let position = covered.position("id").ok_or_else(|| Error::data(format!("the {} have no id", kind.plural())))?;
     Ok(format!("s.{}", column_name(position)))
@@ -58,43 +66,44 @@ pub fn staged_id(job: &Job<'_>, covered: &Covered) -> Result<String> {
 
 /// `FROM` and `JOIN`s for the staged records of a kind, aliased `s`, whose analysis (aliased `a`) is to be
 /// written.
-pub fn staged_rows(kind: RecordKind) -> String {
-    match kind {
-        RecordKind::Analysis => {
-            "staging.analyses s CROSS JOIN temp.golden_plan p ON p.seq = s.seq AND p.action IN ('add', 'update')
-             CROSS JOIN staging.analyses a ON a.seq = s.seq"
-                .to_owned()
-        }
-        kind => format!(
-            "staging.{} s CROSS JOIN temp.golden_plan p ON p.seq = s.parent AND p.action IN ('add', 'update')
-             CROSS JOIN staging.analyses a ON a.seq = s.parent",
-            kind.plural()
-        ),
-    }
+pub fn staged_rows(job: &Job<'_>, kind: RecordKind) -> String {
+    let analysis = if kind == RecordKind::Analysis { "seq" } else { "parent" };
+    format!(
+        "{staged} s {join} golden_plan p ON p.seq = s.{analysis} AND p.action IN ('add', 'update')
+         {join} {analyses} a ON a.seq = s.{analysis}",
+        staged = job.dialect.staged(kind),
+        analyses = job.dialect.staged(RecordKind::Analysis),
+        join = job.dialect.join(),
+    )
 }
 
 /// Notes, for every child table, the ids of rows that go: those of removed analyses, and those that the
 /// document's analyses do not have.
-pub fn note_removed_rows(target: &Connection, job: &Job<'_>) -> Result<()> {
+pub fn note_removed_rows(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
     for table in job.schema.tables().filter(|table| table.parent.is_some()) {
         let kind = table.kind.plural();
-        let (name, id) = (quote(&table.name), quote(&table.id()?.name));
+        let id = quote(&table.id()?.name);
         let parent = quote(table.parent.as_deref().unwrap_or_default());
-        let removed_with_parent = format!("t.{parent} IN (SELECT id FROM temp.golden_removed)");
+        let removed_with_parent = format!("t.{parent} IN (SELECT id FROM golden_removed)");
         let condition = match job.covered(table.kind) {
             None => removed_with_parent,
             Some(covered) => format!(
                 "({removed_with_parent} OR t.{parent} IN (
-                     SELECT {analysis} FROM staging.analyses a JOIN temp.golden_plan p ON p.seq = a.seq AND p.action = 'update'))
-                 AND t.{id} NOT IN (SELECT {staged} FROM {rows})",
+                     SELECT {analysis} FROM {analyses} a JOIN golden_plan p ON p.seq = a.seq AND p.action = 'update'))
+                 AND {is_not_staged}",
+                analyses = job.dialect.staged(RecordKind::Analysis),
                 analysis = job.staged_analysis_id("a")?,
-                staged = staged_id(job, covered)?,
-                rows = staged_rows(table.kind),
+                is_not_staged = job.dialect.absent(
+                    &format!("t.{id}"),
+                    &staged_id(job, covered)?,
+                    &staged_rows(job, table.kind),
+                    "true"
+                ),
             ),
         };
-        target.execute_batch(&format!(
-            "CREATE TEMP TABLE golden_removed_{kind}(id);
-             INSERT INTO temp.golden_removed_{kind} SELECT t.{id} FROM main.{name} t WHERE {condition};",
+        target.batch(&format!(
+            "CREATE TEMP TABLE golden_removed_{kind} AS SELECT t.{id} AS id FROM {} t WHERE {condition}",
+            table.relation,
         ))?;
     }
     Ok(())
@@ -103,7 +112,7 @@ pub fn note_removed_rows(target: &Connection, job: &Job<'_>) -> Result<()> {
 /// The temporary table that holds the ids of rows that go.
 pub fn removed_rows(kind: RecordKind) -> String {
     match kind {
-        RecordKind::Analysis => "temp.golden_removed".to_owned(),
-        kind => format!("temp.golden_removed_{}", kind.plural()),
+        RecordKind::Analysis => "golden_removed".to_owned(),
+        kind => format!("golden_removed_{}", kind.plural()),
     }
 }

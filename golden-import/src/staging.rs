@@ -1,16 +1,18 @@
-//! The staging file: the document's records, encoded for the target, beside the target.
+//! The staging file: the document's records, encoded for the target, beside the target or, where that is a
+//! server, among the user's files.
 //!
 //! A SQLite database of its own, so that applying it is set-wise SQL inside one transaction of the
 //! target. It is written without syncing: after a power cut it is thrown away, not trusted. A dry run
 //! stages in a folder of its own, so that it neither disturbs an import nor what one left behind.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use golden::cli::Lock;
 use golden::document::canonical::DigestArray;
 use golden::document::{Digest, RecordKind};
-use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Schema};
+use golden::store::{Affinity, NormalAnalysis, NormalChunk, NormalRow, Schema};
 use golden::{Context, Error, Kind, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
@@ -32,6 +34,8 @@ pub enum Leftovers {
 pub struct Staging {
     path: PathBuf,
     connection: Connection,
+    /// By kind, how its columns hold values.
+    affinities: BTreeMap<RecordKind, Vec<Affinity>>,
     analyses: i64,
     chunks: i64,
     /// Held against a second importer.
@@ -89,12 +93,13 @@ impl Staging {
             )
             .context(cannot_stage)?;
         connection.set_prepared_statement_cache_capacity(16);
-        Ok(Self { path, connection, analyses: 0, chunks: 0, _lock: None, _folder: None })
+        Ok(Self { path, connection, affinities: BTreeMap::new(), analyses: 0, chunks: 0, _lock: None, _folder: None })
     }
 
     /// Makes a table for each of the target's.
-    pub fn prepare(&self, schema: &Schema) -> Result<()> {
+    pub fn prepare(&mut self, schema: &Schema) -> Result<()> {
         for table in schema.tables() {
+            self.affinities.insert(table.kind, table.columns.iter().map(|column| column.affinity).collect());
             let columns: Vec<_> = (0..table.columns.len()).map(column_name).collect();
             self.connection.execute_batch(&format!(
                 "DROP TABLE IF EXISTS {0};
@@ -175,7 +180,9 @@ impl Staging {
             digest.map_or(Stored::Null, Stored::Blob),
             text.map_or(Stored::Null, Stored::Blob),
         ];
-        statement.execute(params_from_iter(own.into_iter().chain(row.columns)))?;
+        let affinities = self.affinities.get(&kind).map(Vec::as_slice).unwrap_or_default();
+        let columns = row.columns.into_iter().zip(affinities).map(|(stored, affinity)| spelled(*affinity, stored));
+        statement.execute(params_from_iter(own.into_iter().chain(columns)))?;
         Ok(())
     }
 
@@ -213,6 +220,14 @@ impl Staging {
         connection.close().map_err(|(_, error)| Error::from(error))?;
         remove(&journal_of(&path))?;
         remove(&path)
+    }
+}
+
+/// A value as the target takes it: PostgreSQL as it spells it.
+fn spelled(affinity: Affinity, stored: Stored) -> Stored {
+    match affinity {
+        Affinity::Typed(column_type) => column_type.spell(&stored).map_or(Stored::Null, Stored::Text),
+        _ => stored,
     }
 }
 

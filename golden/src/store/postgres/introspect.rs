@@ -17,6 +17,19 @@ pub fn schema(client: &mut Client, mapping: &Mapping) -> Result<Schema> {
     declared::schema(&mut PgCatalog(client), mapping)
 }
 
+/// Whether there is a table, view or the like that the mapping names so.
+pub fn has_table(client: &mut Client, name: &str) -> Result<bool> {
+    Ok(PgCatalog(client).find(name)?.is_some())
+}
+
+/// How SQL names a table, there or not, that the mapping names so.
+pub fn relation(name: &str) -> String {
+    match split(name) {
+        (Some(namespace), name) => format!("{}.{}", quote(&namespace), quote(&name)),
+        (None, name) => quote(&name),
+    }
+}
+
 /// What PostgreSQL says of its tables.
 struct PgCatalog<'c>(&'c mut Client);
 

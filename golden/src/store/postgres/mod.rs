@@ -17,7 +17,7 @@ mod url;
 
 pub(super) use connect::open;
 pub use connect::{SPELLING, connect};
-pub use introspect::schema;
+pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;
 pub(super) use read::Rows;
 pub use server::Server;

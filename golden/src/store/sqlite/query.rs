@@ -42,9 +42,8 @@ impl Schema {
         let column = quote(&vectors.name);
         Ok(Some(match &vectors.place {
             VectorPlace::ChunkColumn => format!("t.{column} IS NOT NULL"),
-            VectorPlace::Table { name, chunk, .. } => format!(
-                "EXISTS (SELECT 1 FROM main.{0} v WHERE v.{1} = t.{2} AND v.{column} IS NOT NULL)",
-                quote(name),
+            VectorPlace::Table { relation, chunk, .. } => format!(
+                "EXISTS (SELECT 1 FROM {relation} v WHERE v.{} = t.{} AND v.{column} IS NOT NULL)",
                 quote(chunk),
                 quote(&self.chunks.id()?.name),
             ),

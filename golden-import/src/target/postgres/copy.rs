@@ -1,0 +1,172 @@
+//! What is staged, brought over: by COPY, into temporary tables that have the columns of the target's.
+
+use std::io::{BufWriter, Write};
+
+use golden::document::RecordKind;
+use golden::store::sqlite::quote;
+use golden::store::{VectorColumn, VectorPlace};
+use golden::{Context, Error, Result};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::PostgresSession;
+use crate::columns::Covered;
+use crate::plan::Job;
+use crate::staging::column_name;
+use crate::target::{Dialect, Session};
+use crate::vectors::Vectors;
+
+/// How many bytes are sent at once.
+const SENT: usize = 64 * 1024;
+
+/// What every staged record has beside its columns, and of which type that is.
+const OWN: [(&str, &str); 5] =
+    [("seq", "bigint"), ("parent", "bigint"), ("position", "bigint"), ("name", "text"), ("text", "bytea")];
+
+impl PostgresSession<'_> {
+    /// Copies the staged records, and the vectors if there are to be any.
+    pub(super) fn bring_over(&mut self, job: &Job<'_>) -> Result<()> {
+        let staging = Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        for covered in job.covered {
+            self.bring_records(&staging, covered)?;
+        }
+        match &job.schema.vectors {
+            Some(column) if job.vectors == Vectors::Embedded => self.bring_vectors(&staging, job, column),
+            _ => Ok(()),
+        }
+    }
+
+    fn bring_records(&mut self, staging: &Connection, covered: &Covered) -> Result<()> {
+        let (kind, table) = (covered.table.kind, &covered.table);
+        let name = Dialect::Postgres.staged(kind);
+        let own = OWN.map(|(column, declared)| format!("NULL::{declared} AS {column}"));
+        let columns = (0..)
+            .zip(&table.columns)
+            .map(|(index, column)| format!("t.{} AS {}", quote(&column.name), column_name(index)));
+        let columns: Vec<_> = own.into_iter().chain(columns).collect();
+        self.batch(&format!(
+            "CREATE TEMP TABLE {name} AS SELECT {} FROM {} t WITH NO DATA",
+            columns.join(", "),
+            table.relation
+        ))?;
+        let own = OWN.map(|(column, _)| column.to_owned());
+        let columns: Vec<_> = own.into_iter().chain(covered.columns().map(|(index, _)| column_name(index))).collect();
+        let sql = format!("SELECT {} FROM {} ORDER BY seq", columns.join(", "), kind.plural());
+        self.copy(staging, &sql, &format!("{name}({})", columns.join(", ")))?
+            .map_err(|refusal| refusal.of_record(staging, covered))?;
+        self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (seq); ANALYZE {name}"))
+    }
+
+    fn bring_vectors(&mut self, staging: &Connection, job: &Job<'_>, column: &VectorColumn) -> Result<()> {
+        let name = Dialect::Postgres.staged_table("vectors");
+        let relation = match &column.place {
+            VectorPlace::ChunkColumn => &job.schema.chunks.relation,
+            VectorPlace::Table { relation, .. } => relation,
+        };
+        self.batch(&format!(
+            "CREATE TEMP TABLE {name} AS SELECT NULL::bytea AS text, NULL::text AS model, NULL::integer AS dimension,
+                 t.{} AS vector FROM {relation} t WITH NO DATA",
+            quote(&column.name)
+        ))?;
+        self.copy(staging, "SELECT text, model, dimension, vector FROM vectors", &name)?.map_err(|refusal| {
+            Error::data(format!("column `{}` does not take the vectors: {}", column.name, refusal.message))
+                .guidance("has the column another dimension than the model?")
+        })?;
+        self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (text); ANALYZE {name}"))
+    }
+
+    /// Copies the rows of a query of the staging file. The outer error is the environment's.
+    fn copy(&mut self, staging: &Connection, sql: &str, into: &str) -> Result<Result<(), Refusal>> {
+        let mut statement = staging.prepare(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        let copy = self.client.copy_in(&format!("COPY {into} FROM STDIN"))?;
+        let mut copy = BufWriter::with_capacity(SENT, copy);
+        while let Some(row) = rows.next()? {
+            for column in 0..columns {
+                copy.write_all(if column == 0 { b"" } else { b"\t" }).context(|| "cannot send to the server")?;
+                write(&mut copy, row.get_ref(column)?).context(|| "cannot send to the server")?;
+            }
+            copy.write_all(b"\n").context(|| "cannot send to the server")?;
+        }
+        let copy = copy.into_inner().map_err(std::io::IntoInnerError::into_error);
+        match copy.context(|| "cannot send to the server")?.finish() {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match Refusal::of(&error) {
+                Some(refusal) => Ok(Err(refusal)),
+                None => Err(Error::from(error).context("cannot bring the document over")),
+            },
+        }
+    }
+}
+
+/// A value as COPY reads it.
+fn write(copy: &mut impl Write, value: ValueRef<'_>) -> std::io::Result<()> {
+    match value {
+        ValueRef::Null => copy.write_all(b"\\N"),
+        ValueRef::Integer(integer) => write!(copy, "{integer}"),
+        ValueRef::Real(double) => write!(copy, "{double}"),
+        ValueRef::Blob(bytes) => {
+            copy.write_all(b"\\\\x")?;
+            bytes.iter().try_for_each(|byte| write!(copy, "{byte:02x}"))
+        }
+        ValueRef::Text(text) => {
+            let mut rest = text;
+            while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
+                let (plain, special) = rest.split_at(at);
+                copy.write_all(plain)?;
+                copy.write_all(match special.first() {
+                    Some(b'\t') => b"\\t",
+                    Some(b'\n') => b"\\n",
+                    Some(b'\r') => b"\\r",
+                    _ => b"\\\\",
+                })?;
+                rest = special.get(1..).unwrap_or_default();
+            }
+            copy.write_all(rest)
+        }
+    }
+}
+
+/// A value that the server did not take.
+struct Refusal {
+    message: String,
+    line: Option<i64>,
+    /// By its position among the table's.
+    column: Option<usize>,
+}
+
+impl Refusal {
+    /// What the server says about a value; none where that is not what went wrong.
+    fn of(error: &postgres::Error) -> Option<Self> {
+        let server = error.as_db_error().filter(|error| error.code().code().starts_with("22"))?;
+        // COPY golden_staged_chunks, line 12, column c5: "…"
+        let place = server.where_().unwrap_or_default();
+        let after = |word: &str| place.split_once(word).map(|(_, rest)| rest);
+        let number =
+            |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
+        Some(Self {
+            message: server.message().to_owned(),
+            line: after(", line ").and_then(number),
+            column: after(", column c").and_then(number).and_then(|column| usize::try_from(column).ok()),
+        })
+    }
+
+    /// The error, with the names of the record and the field.
+    fn of_record(self, staging: &Connection, covered: &Covered) -> Error {
+        let kind = covered.table.kind;
+        let sql = format!("SELECT name FROM {} ORDER BY seq LIMIT 1 OFFSET ?", kind.plural());
+        let named = self.line.and_then(|line| {
+            staging.query_row(&sql, [line - 1], |row| row.get::<_, Option<String>>(0)).optional().ok().flatten()
+        });
+        let record = named.flatten().map_or_else(|| one_of(kind), |name| format!("{kind} {name}"));
+        let field = self.column.and_then(|column| covered.table.columns.get(column));
+        let field = field.map(|column| format!(", field `{}`", column.field)).unwrap_or_default();
+        Error::data(format!("{record}{field}: {}", self.message))
+            .guidance("nothing was changed; correct the document, or the type of the column")
+    }
+}
+
+fn one_of(kind: RecordKind) -> String {
+    format!("one of the {}", kind.plural())
+}

@@ -1,0 +1,230 @@
+//! PostgreSQL: what is staged is brought over into temporary tables.
+
+mod catalog;
+mod copy;
+mod server;
+mod unique;
+
+use std::time::Duration;
+
+use golden::store::postgres::{SPELLING, has_table, relation, schema};
+use golden::store::{Connection, Mapping, Schema, Table, VectorColumn};
+use golden::{Context, Error, Kind, Result};
+use postgres::error::SqlState;
+use postgres::{SimpleQueryMessage, SimpleQueryRow};
+use rusqlite::types::Value as Stored;
+
+use self::server::Lent;
+pub use self::server::{DatabaseServer, files};
+use super::{Dialect, Fate, Purpose, Session};
+use crate::plan::Job;
+use crate::references::{Reference, our_tables};
+use crate::write::Update;
+
+/// How many rows are fetched at once.
+const FETCHED: usize = 2_000;
+
+/// The connection to a server.
+pub struct PostgresSession<'c> {
+    client: Lent<'c>,
+    patience: Duration,
+    name: String,
+}
+
+impl<'c> PostgresSession<'c> {
+    fn new(client: Lent<'c>, patience: Duration, name: String) -> Self {
+        Self { client, patience, name }
+    }
+
+    /// Keeps writers away from the tables that are changed, and from those that refer to them.
+    fn lock_tables(&mut self, job: &Job<'_>) -> Result<()> {
+        let mut tables: Vec<String> = our_tables(job).into_iter().map(|(_, relation)| relation.to_owned()).collect();
+        if self.has_notes(job.schema)? {
+            tables.push(job.schema.vector_notes.clone());
+        }
+        tables.extend(self.references(job)?.into_iter().map(|reference| reference.relation));
+        self.batch(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", ")))
+            .context(|| format!("cannot begin to change {}", self.name))
+    }
+}
+
+impl Session for PostgresSession<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn connection(&mut self) -> Connection<'_> {
+        Connection::Postgres(&mut self.client)
+    }
+
+    fn begin(&mut self, purpose: Purpose) -> Result<()> {
+        let begin = match purpose {
+            // Temporary tables are made, so it cannot be read-only.
+            Purpose::Look => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+            Purpose::Change => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        };
+        let patience = self.patience.as_millis().max(1);
+        self.batch(&format!("{begin}; SET LOCAL lock_timeout = {patience}; {SPELLING}"))
+            .context(|| format!("cannot begin to change {}", self.name))
+    }
+
+    fn begin_change(&mut self, job: &Job<'_>, ddl: &[String], purpose: Purpose) -> Result<()> {
+        self.begin(purpose)?;
+        self.create_tables(ddl)?;
+        if purpose == Purpose::Change {
+            self.lock_tables(job)?;
+            self.batch("SET CONSTRAINTS ALL DEFERRED")?;
+        }
+        self.bring_over(job)
+    }
+
+    fn commit(&mut self) -> Fate {
+        match self.client.batch_execute("COMMIT") {
+            Ok(()) => Fate::Done,
+            Err(error) if error.as_db_error().is_some() && !self.client.is_closed() => {
+                Fate::Undone(Error::from(error).context("cannot commit"))
+            }
+            Err(error) => Fate::Unknown(Error::from(error).context("lost the server while it was to commit")),
+        }
+    }
+
+    fn rollback(&mut self) -> Result<()> {
+        // A connection that is gone has taken its transaction with it.
+        if self.client.is_closed() { Ok(()) } else { self.batch("ROLLBACK") }
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<()> {
+        Ok(self.client.batch_execute(sql)?)
+    }
+
+    fn execute(&mut self, sql: &str) -> Result<u64> {
+        Ok(changed(self.client.simple_query(sql)?))
+    }
+
+    fn each(&mut self, sql: &str, each: &mut dyn FnMut(Vec<Stored>) -> Result<()>) -> Result<()> {
+        self.batch(&format!("DECLARE golden_each NO SCROLL CURSOR FOR {sql}"))?;
+        loop {
+            let messages = self.client.simple_query(&format!("FETCH {FETCHED} FROM golden_each"))?;
+            let mut fetched = 0;
+            for row in messages.into_iter().filter_map(row) {
+                each(stored(&row)?)?;
+                fetched += 1;
+            }
+            if fetched < FETCHED {
+                return self.batch("CLOSE golden_each");
+            }
+        }
+    }
+
+    fn first(&mut self, sql: &str) -> Result<Option<Vec<Stored>>> {
+        let row = self.client.simple_query(sql)?.into_iter().find_map(row);
+        row.map(|row| stored(&row)).transpose()
+    }
+
+    fn create_tables(&mut self, ddl: &[String]) -> Result<()> {
+        for statement in ddl {
+            self.client.batch_execute(statement).map_err(|error| {
+                // A table that cannot be is the document's fault, a right that is lacking is not.
+                let is_refused = error.code().is_some_and(|code| code.code().starts_with("42"))
+                    && error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE);
+                let error = Error::from(error);
+                let kind = if is_refused { Kind::Data } else { error.kind() };
+                Error::new(kind, format!("--init cannot create the tables: {}", error.message()))
+                    .guidance("leave a column out with --drop-column, or create the tables yourself")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn has_table(&mut self, name: &str) -> Result<bool> {
+        has_table(&mut self.client, name)
+    }
+
+    fn relation(&self, name: &str) -> String {
+        relation(name)
+    }
+
+    fn vector_type(&mut self) -> Result<&'static str> {
+        Ok(if self.holds("SELECT to_regtype('vector') IS NOT NULL")? { "vector" } else { "real[]" })
+    }
+
+    fn schema(&mut self, mapping: &Mapping) -> Result<Schema> {
+        schema(&mut self.client, mapping).context(|| self.name.clone())
+    }
+
+    fn encoding(&mut self) -> Result<String> {
+        Ok("UTF-8".to_owned())
+    }
+
+    fn has_notes(&mut self, schema: &Schema) -> Result<bool> {
+        let notes = golden::store::postgres::literal(&schema.vector_notes);
+        self.holds(&format!("SELECT to_regclass({notes}) IS NOT NULL"))
+    }
+
+    fn demanding_columns(&mut self, vectors: &VectorColumn) -> Result<Vec<String>> {
+        self.columns_without_default(vectors)
+    }
+
+    fn references(&mut self, job: &Job<'_>) -> Result<Vec<Reference>> {
+        self.foreign_keys(job)
+    }
+
+    /// The server sees to its foreign keys itself: what violates one now was there before it was declared.
+    fn note_dangling(&mut self, _: &Job<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn refuse_dangling(&mut self, _: &Job<'_>) -> Result<()> {
+        self.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").map_err(|error| {
+            let is_violation = error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION);
+            let error = Error::from(error);
+            if is_violation {
+                return error
+                    .context("the document would leave a row that refers to nothing")
+                    .guidance("the document is incomplete, or refers to rows outside the dataset");
+            }
+            error
+        })
+    }
+
+    fn next_id(&mut self, table: &Table) -> Result<String> {
+        self.sequence_of_ids(table)
+    }
+
+    fn advance_sequences(&mut self, job: &Job<'_>) -> Result<()> {
+        self.advance(job)
+    }
+
+    fn update(&mut self, update: &Update<'_>) -> Result<u64> {
+        self.update_or_exchange(update)
+    }
+
+    fn after_commit(&mut self, job: &Job<'_>) {
+        for (_, relation) in our_tables(job) {
+            // Only whoever owns the table may; the server does it some day anyway.
+            let _ = self.client.batch_execute(&format!("ANALYZE {relation}"));
+        }
+    }
+}
+
+/// How many rows the last of the statements concerned.
+fn changed(messages: Vec<SimpleQueryMessage>) -> u64 {
+    let counts = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::CommandComplete(rows) => Some(rows),
+        _ => None,
+    });
+    counts.last().unwrap_or(0)
+}
+
+fn row(message: SimpleQueryMessage) -> Option<SimpleQueryRow> {
+    match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    }
+}
+
+/// A row's values as they are spelled.
+fn stored(row: &SimpleQueryRow) -> Result<Vec<Stored>> {
+    let value = |column| Ok(row.try_get(column)?.map_or(Stored::Null, |text| Stored::Text(text.to_owned())));
+    (0..row.len()).map(value).collect()
+}

@@ -48,19 +48,15 @@ impl Postgres {
             return None;
         };
         let folder = tempfile::Builder::new().prefix("golden-pg-").tempdir().expect("a temporary folder").keep();
-        let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         let mut programs = programs;
-        if is_root {
+        if is_root() {
             chown(&folder, Some(NOBODY), Some(NOBODY)).expect("a folder of nobody's");
-            if !runs(as_nobody(Path::new("test")).arg("-x").arg(programs.join("postgres"))) {
+            if !runs(unprivileged(Path::new("test")).arg("-x").arg(programs.join("postgres"))) {
                 // The project stands where only root can read: nobody gets a copy, with its libraries beside it.
                 programs = copy(&programs, &folder);
             }
         }
-        let server = |program: &str| match is_root {
-            true => as_nobody(&programs.join(program)),
-            false => Command::new(programs.join(program)),
-        };
+        let server = |program: &str| unprivileged(&programs.join(program));
         let data = folder.join("data");
         let mut stop = server("pg_ctl");
         stop.args(["-s", "-m", "immediate", "stop", "-D"]).arg(&data);
@@ -103,6 +99,14 @@ impl Postgres {
         self.programs.join(name)
     }
 
+    /// Stops it as a power cut would, and starts it again.
+    pub fn crash(&self) {
+        let data = self.folder.join("data");
+        let control = || unprivileged(&self.program("pg_ctl"));
+        run(control().args(["-s", "-m", "immediate", "stop", "-D"]).arg(&data));
+        run(control().args(["-s", "-w", "start", "-D"]).arg(&data).arg("-l").arg(self.folder.join("log")));
+    }
+
     /// A new database.
     pub fn database(&self, pgvector: Pgvector) -> PgDatabase<'_> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -135,6 +139,38 @@ impl PgDatabase<'_> {
     pub fn url(&self) -> String {
         let Postgres { folder, port, .. } = self.server;
         format!("postgres:///{}?host={}&port={port}&user=postgres", self.name, folder.display())
+    }
+
+    /// A copy of it, to which nobody may be connected.
+    pub fn copy(&self) -> Self {
+        let copy = self.server.database(Pgvector::Absent);
+        let mut client = self.server.client("postgres");
+        for sql in
+            [format!("DROP DATABASE {}", copy.name), format!("CREATE DATABASE {} TEMPLATE {}", copy.name, self.name)]
+        {
+            client.batch_execute(&sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        }
+        copy
+    }
+
+    /// Its URL through a port of this machine.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("postgres://postgres@127.0.0.1:{port}/{}?sslmode=disable", self.name)
+    }
+
+    /// Waits until nobody else is connected: a server finishes what it is at before it sees that a client is gone.
+    #[track_caller]
+    pub fn wait_until_left(&self) {
+        let others = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'", self.name);
+        let mut client = self.server.client("postgres");
+        for _ in 0..600 {
+            let count: i64 = client.query_one(&others, &[]).expect("an answer").get(0);
+            if count == 0 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("somebody stays connected to {}", self.name);
     }
 
     /// A connection as its owner.
@@ -241,8 +277,15 @@ fn copy(programs: &Path, folder: &Path) -> PathBuf {
     package.join(name(installed)).join("bin")
 }
 
-/// A program run by nobody.
-fn as_nobody(program: &Path) -> Command {
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// A program run by nobody, if need be.
+fn unprivileged(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).current_dir("/");
     command

@@ -10,7 +10,7 @@ use std::time::Duration;
 use golden::store::postgres::{SPELLING, has_table, relation, schema};
 use golden::store::{Connection, Mapping, Schema, Table, VectorColumn};
 use golden::{Context, Error, Kind, Result};
-use postgres::error::SqlState;
+use postgres::error::{Severity, SqlState};
 use postgres::{SimpleQueryMessage, SimpleQueryRow};
 use rusqlite::types::Value as Stored;
 
@@ -81,7 +81,8 @@ impl Session for PostgresSession<'_> {
     fn commit(&mut self) -> Fate {
         match self.client.batch_execute("COMMIT") {
             Ok(()) => Fate::Done,
-            Err(error) if error.as_db_error().is_some() && !self.client.is_closed() => {
+            // A server that goes down may have written the commit and not come to say so.
+            Err(error) if error.as_db_error().is_some_and(|error| error.parsed_severity() == Some(Severity::Error)) => {
                 Fate::Undone(Error::from(error).context("cannot commit"))
             }
             Err(error) => Fate::Unknown(Error::from(error).context("lost the server while it was to commit")),

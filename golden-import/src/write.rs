@@ -166,12 +166,13 @@ pub fn insert(target: &mut dyn Session, job: &Job<'_>, covered: &Covered) -> Res
         format!(" WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE t.{key} = {id})")
     };
     let inserted = target.execute(&format!(
-        "INSERT INTO {}({}){} SELECT {} FROM {}{absent} ORDER BY s.seq",
+        "INSERT INTO {}({}){} SELECT {} FROM {}{absent}{}",
         table.relation,
         names.join(", "),
         job.dialect.insert_ids(),
         values.join(", "),
         staged_rows(job, table.kind),
+        job.dialect.in_order(),
     ));
     inserted.context(|| format!("cannot insert into `{}`", table.name))
 }

@@ -111,6 +111,15 @@ impl Dialect {
         }
     }
 
+    /// How inserted rows are kept in the document's order. PostgreSQL reads them in the order in which they were
+    /// copied, as good as always, and would sort whole rows on disk.
+    pub fn in_order(self) -> &'static str {
+        match self {
+            Self::Sqlite => " ORDER BY s.seq",
+            Self::Postgres => "",
+        }
+    }
+
     /// An SQL condition that holds where `stored` and `staged` are not the same value of the column.
     pub fn differs(self, column: &Column, stored: &str, staged: &str) -> String {
         match (self, column.codec, column.affinity) {

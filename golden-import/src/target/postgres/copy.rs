@@ -54,7 +54,7 @@ impl PostgresSession<'_> {
         let sql = format!("SELECT {} FROM {} ORDER BY seq", columns.join(", "), kind.plural());
         self.copy(staging, &sql, &format!("{name}({})", columns.join(", ")))?
             .map_err(|refusal| refusal.of_record(staging, covered))?;
-        self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (seq); ANALYZE {name}"))
+        self.batch(&format!("ANALYZE {name}"))
     }
 
     fn bring_vectors(&mut self, staging: &Connection, job: &Job<'_>, column: &VectorColumn) -> Result<()> {

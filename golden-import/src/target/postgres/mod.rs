@@ -29,11 +29,13 @@ pub struct PostgresSession<'c> {
     client: Lent<'c>,
     patience: Duration,
     name: String,
+    /// Whether a transaction has begun.
+    is_open: bool,
 }
 
 impl<'c> PostgresSession<'c> {
     fn new(client: Lent<'c>, patience: Duration, name: String) -> Self {
-        Self { client, patience, name }
+        Self { client, patience, name, is_open: false }
     }
 
     /// Keeps writers away from the tables that are changed, and from those that refer to them.
@@ -64,6 +66,7 @@ impl Session for PostgresSession<'_> {
             Purpose::Change => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         };
         let patience = self.patience.as_millis().max(1);
+        self.is_open = true;
         self.batch(&format!("{begin}; SET LOCAL lock_timeout = {patience}; {SPELLING}"))
             .context(|| format!("cannot begin to change {}", self.name))
     }
@@ -79,6 +82,7 @@ impl Session for PostgresSession<'_> {
     }
 
     fn commit(&mut self) -> Fate {
+        self.is_open = false;
         match self.client.batch_execute("COMMIT") {
             Ok(()) => Fate::Done,
             // A server that goes down may have written the commit and not come to say so.
@@ -91,7 +95,11 @@ impl Session for PostgresSession<'_> {
 
     fn rollback(&mut self) -> Result<()> {
         // A connection that is gone has taken its transaction with it.
-        if self.client.is_closed() { Ok(()) } else { self.batch("ROLLBACK") }
+        if self.client.is_closed() || !self.is_open {
+            return Ok(());
+        }
+        self.is_open = false;
+        self.batch("ROLLBACK")
     }
 
     fn batch(&mut self, sql: &str) -> Result<()> {

@@ -106,7 +106,7 @@ fn sigkill_at_random_moments() {
 
 #[test]
 fn a_server_that_is_stopped_at_random_moments() {
-    let Some(server) = Postgres::start(&[], "") else { return };
+    let Some(server) = Postgres::start("") else { return };
     let replacement = Replacement::prepare(&server, 120);
     replacement.interrupted(if long_form() { 50 } else { 4 }, |_| server.crash());
 }

@@ -40,7 +40,7 @@ pub struct Target {
 /// Where a database is.
 enum Place {
     File(DatabaseFile),
-    Server(DatabaseServer),
+    Server(Box<DatabaseServer>),
 }
 
 impl Place {
@@ -69,7 +69,7 @@ impl Target {
             }
             Address::Postgres(server) => {
                 let files = postgres::files(server, cli)?;
-                (Place::Server(DatabaseServer::new(cli, server)?), files)
+                (Place::Server(Box::new(DatabaseServer::new(cli, server)?)), files)
             }
         };
         let mut session = place.learn(cli)?;

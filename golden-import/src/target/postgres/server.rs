@@ -9,6 +9,7 @@ use std::time::Duration;
 use golden::store::postgres::{Server, connect};
 use golden::{Context, Error, Result};
 use postgres::Client;
+use postgres::error::SqlState;
 
 use super::PostgresSession;
 use crate::cli::Cli;
@@ -63,13 +64,25 @@ fn enter(server: &Server, access: Access) -> Result<Client> {
         )
         .context(|| server.to_string())?;
     if access == Access::Exclusive {
-        let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&i64::from(LOCK)]);
-        if !row.and_then(|row| row.try_get::<_, bool>(0)).context(|| server.to_string())? {
-            return Err(Error::locked(format!("another golden-import is at work in {server}"))
-                .guidance("wait until it has finished, then try again"));
-        }
+        lock(&mut client, server)?;
     }
     Ok(client)
+}
+
+/// Takes the lock of importers. A server notices a moment late that a client has gone, so one import right
+/// after another waits for that long.
+fn lock(client: &mut Client, server: &Server) -> Result<()> {
+    client.batch_execute("SET lock_timeout = '3s'").context(|| server.to_string())?;
+    match client.execute("SELECT pg_advisory_lock($1)", &[&i64::from(LOCK)]) {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            Err(Error::locked(format!("another golden-import is at work in {server}"))
+                .guidance("wait until it has finished, then try again"))
+        }
+        locked => {
+            locked.context(|| server.to_string())?;
+            client.batch_execute("RESET lock_timeout").context(|| server.to_string())
+        }
+    }
 }
 
 /// Where staging and undo files of a server's database go: among the user's own, since it has no folder here.

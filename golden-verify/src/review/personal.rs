@@ -100,7 +100,7 @@ impl Search<'_> {
             Value::String(text) => self.text(name, text, || path.to_string()),
             // A number is looked at as the text it is written as: too few digits are never personal.
             Value::Number(number) if magnitude(number) >= 1_000_000 => {
-                self.text(name, &number.to_string(), || path.to_string());
+                self.text(name, &magnitude(number).to_string(), || path.to_string());
             }
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {

@@ -213,7 +213,7 @@ fn errors_say_what_and_where() {
         (with("\"one\"", "NaN"), "NaN is not a JSON number"),
         (with("0.92", "-Infinity"), "-Infinity is not a JSON number"),
         (with("\"one\"", "9007199254740993"), "an integer beyond"),
-        (with("\"one\"", "-123456789012345678901234567890"), "the integer -123456789012345678901234567890 is"),
+        (with("\"one\"", "-123456789012345678901234567890"), "an integer beyond"),
         (with("\"one\"", r#""\ud800""#), "surrogate"),
         (with("\"one\"", "\"o\tne\""), "control character"),
         (with("\"id\":\"c1\"", "\"id\":\"c1\",\"id\":\"c1\""), "the key \"id\" stands twice"),

@@ -64,6 +64,11 @@ pub struct Cli {
     #[arg(long, requires = "chunks")]
     pub missing: bool,
 
+    /// Write the names of the tables the dataset is kept in instead, one a line, for scripts: plain ones of
+    /// SQLite, qualified and quoted ones of PostgreSQL
+    #[arg(long, conflicts_with_all = ["chunks", "pretty", "compact", "gzip", "metadata", "created_at", "status", "all"])]
+    pub tables: bool,
+
     #[command(flatten)]
     pub report: ReportArgs,
 

@@ -3,6 +3,7 @@
 mod chunks;
 mod cli;
 mod export;
+mod tables;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     match cli.generate {
         Some(what) => generate(Cli::command(), what)?,
+        None if cli.tables => tables::run(cli, reporter)?,
         None if cli.chunks => chunks::run(cli, reporter)?,
         None => export::run(cli, reporter)?,
     }

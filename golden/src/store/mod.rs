@@ -14,6 +14,7 @@ mod normal;
 pub mod postgres;
 mod schema;
 pub mod sqlite;
+mod tables;
 mod tag;
 #[cfg(test)]
 mod tests;

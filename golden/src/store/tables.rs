@@ -1,0 +1,44 @@
+//! The tables that a dataset is kept in, as the tools of each database want them named.
+
+use super::database::Database;
+use super::schema::{Schema, VectorPlace};
+use crate::Result;
+
+impl Database {
+    /// The mapped tables that exist, parents first, then those of vectors: plain names for SQLite's tools,
+    /// qualified and quoted for PostgreSQL's.
+    pub fn tables(&mut self, schema: &Schema) -> Result<Vec<String>> {
+        let has_notes = self.has_vector_notes(schema)?;
+        let vectors = schema.vectors.as_ref().and_then(|vectors| match &vectors.place {
+            VectorPlace::Table { name, relation, .. } => Some((name.as_str(), relation.as_str())),
+            VectorPlace::ChunkColumn => None,
+        });
+        let notes = has_notes.then_some(("golden_vectors", schema.vector_notes.as_str()));
+        let tables = schema.tables().map(|table| (table.name.as_str(), table.relation.as_str()));
+        let mut names: Vec<String> = Vec::new();
+        for (name, relation) in tables.chain(vectors).chain(notes) {
+            let name = match self {
+                Self::Sqlite(_) => name,
+                Self::Postgres(_) => relation,
+            };
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn has_vector_notes(&mut self, schema: &Schema) -> Result<bool> {
+        match self {
+            Self::Sqlite(connection) => {
+                let sql =
+                    "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors')";
+                Ok(connection.query_row(sql, [], |row| row.get(0))?)
+            }
+            Self::Postgres(client) => {
+                let sql = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+                Ok(client.query_one(sql, &[&schema.vector_notes])?.try_get(0)?)
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use golden::Result;
+use golden::{Error, Result};
 use golden::cli::Reporter;
 use golden::settings::Settings;
 use golden::store::Database;
@@ -15,6 +15,9 @@ pub fn run(cli: &Cli, reporter: &Reporter) -> Result<()> {
     let (mut database, schema) = Database::open(&locate(cli, reporter)?, &mapping)?;
     let mut stdout = std::io::stdout().lock();
     for table in database.tables(&schema)? {
+        if table.contains(['\n', '\r']) {
+            return Err(Error::usage(format!("the name of table {table:?} is no line of text")));
+        }
         writeln!(stdout, "{table}")?;
     }
     Ok(())

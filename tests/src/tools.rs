@@ -23,6 +23,12 @@ pub fn programs() -> &'static Path {
             .arg(profile.parent().expect("a target folder"));
         cargo.args(["-p", "golden-export", "-p", "golden-verify", "-p", "golden-import"]);
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What cargo says of the package of tests would have it build anew what ring's build script looks at.
+        for (name, _) in std::env::vars_os() {
+            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|about| name.to_string_lossy().starts_with(about)) {
+                cargo.env_remove(name);
+            }
+        }
         assert!(cargo.status().expect("cargo runs").success(), "the programs do not build");
         profile
     })
@@ -38,7 +44,10 @@ pub fn tools_present(tools: &[&str]) -> bool {
 /// The Python of the project's `.venv` with the packages of `requirements.txt`, or a skip as above.
 pub fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    if runs(Command::new(&python).args(["-c", "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum"])) {
+    if runs(
+        Command::new(&python)
+            .args(["-c", "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg"]),
+    ) {
         return Some(python);
     }
     skipped("no .venv with the packages of tests/requirements.txt; scripts/test.sh makes it");

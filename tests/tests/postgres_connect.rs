@@ -24,6 +24,20 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 /// The length and the code with which a client asks for encryption.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
+/// What becomes of a connection that is to be encrypted.
+#[derive(Clone, Copy)]
+enum Manner {
+    /// It is passed on.
+    Serves,
+    /// It is cut when the handshake begins.
+    BreaksOff,
+    /// It is refused as by a line `hostnossl` of pg_hba.conf.
+    Refuses,
+}
+
+/// What a server says to whom it lets in only without encryption.
+const REFUSAL: &[u8] = b"E\0\0\0\x34SFATAL\0VFATAL\0C28000\0Mno entry with encryption\0\0";
+
 /// A port that encrypts for a server built without, with a certificate for `localhost`, valid or not any more.
 struct Encrypted {
     port: u16,
@@ -33,6 +47,15 @@ struct Encrypted {
 
 impl Encrypted {
     fn start(server: &Postgres, authority: &CertifiedIssuer<'static, KeyPair>, is_valid: bool) -> Self {
+        Self::with_manner(server, authority, is_valid, Manner::Serves)
+    }
+
+    fn with_manner(
+        server: &Postgres,
+        authority: &CertifiedIssuer<'static, KeyPair>,
+        is_valid: bool,
+        manner: Manner,
+    ) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
         if !is_valid {
@@ -57,7 +80,7 @@ impl Encrypted {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener).expect("a listener");
                 while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(pass_on(client, acceptor.clone(), target, Arc::clone(&counted)));
+                    tokio::spawn(pass_on(client, acceptor.clone(), target, Arc::clone(&counted), manner));
                 }
             });
         });
@@ -70,13 +93,21 @@ async fn pass_on(
     acceptor: TlsAcceptor,
     port: u16,
     sessions: Arc<AtomicU64>,
+    manner: Manner,
 ) -> std::io::Result<()> {
     let mut first = [0; 8];
     client.read_exact(&mut first).await?;
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     if first == SSL_REQUEST {
         client.write_all(b"S").await?;
+        if matches!(manner, Manner::BreaksOff) {
+            return Ok(());
+        }
         let mut client = acceptor.accept(client).await?;
+        if matches!(manner, Manner::Refuses) {
+            client.write_all(REFUSAL).await?;
+            return client.shutdown().await;
+        }
         sessions.fetch_add(1, Ordering::Relaxed);
         tokio::io::copy_bidirectional(&mut client, &mut server).await?;
     } else {
@@ -131,6 +162,36 @@ fn certificates_are_held_to_what_is_asked() {
         connects(good.port, "localhost", missing).exits(3).one_error().says("no trusted certificates");
     }
     connects(good.port, "localhost", "sslmode=verify").exits(2).one_error().says("`sslmode`");
+}
+
+#[test]
+fn who_prefers_encryption_does_without_where_it_fails() {
+    let ca = authority("ours");
+    let Some(server) = Postgres::shared() else { return };
+    let sandbox = Sandbox::new();
+    for (manner, says) in [(Manner::BreaksOff, "TLS handshake"), (Manner::Refuses, "no entry with encryption")] {
+        let port = Encrypted::with_manner(server, &ca, true, manner).port;
+        let connects =
+            |options: &str| sandbox.sh(&format!("golden-export --db 'postgres://postgres@127.0.0.1:{port}/{options}'"));
+        for options in ["template1", "template1?sslmode=prefer"] {
+            connects(options).exits(2).says("it has no tables");
+        }
+        connects("template1?sslmode=require").exits(3).one_error().says(says);
+        // Both reasons are said where neither way leads in.
+        connects("nowhere").exits(3).one_error().says(says).says("without encryption").says("does not exist");
+    }
+}
+
+#[test]
+fn the_user_is_by_default_the_one_of_the_operating_system() {
+    let Some(server) = Postgres::shared() else { return };
+    let sandbox = Sandbox::new();
+    let name = sandbox.sh("id -un").ok().text();
+    for environment in ["USER=somebody LOGNAME=somebody", "-u USER -u LOGNAME"] {
+        let url = format!("postgres://127.0.0.1:{}/template1", server.port());
+        let run = sandbox.sh(&format!("env {environment} golden-export --db {url}")).exits(3).one_error();
+        run.says(&format!("role \"{}\" does not exist", name.trim()));
+    }
 }
 
 #[test]

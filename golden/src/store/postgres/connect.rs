@@ -1,6 +1,11 @@
 //! Connecting, and beginning to read.
 
-use ::postgres::Client;
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
+
+use ::postgres::config::SslMode;
+use ::postgres::error::SqlState;
+use ::postgres::{Client, NoTls};
 
 use super::introspect::schema;
 use super::server::Server;
@@ -19,12 +24,34 @@ pub const SPELLING: &str = "\
 /// Connects to a server.
 pub fn connect(server: &Server) -> Result<Client> {
     let context = || format!("cannot connect to {server}");
-    let client = server.config()?.connect(server.tls()?.connector()?);
-    client.map_err(|error| match Error::from(error) {
+    let mut config = server.config()?;
+    let client = match config.connect(server.tls()?.connector()?) {
+        Err(error) if config.get_ssl_mode() == SslMode::Prefer && may_be_of_encryption(&error) => {
+            let plain = config.ssl_mode(SslMode::Disable).connect(NoTls).map_err(Error::from);
+            let encrypted = Error::from(error);
+            plain.map_err(|plain| match plain.message() == encrypted.message() {
+                true => plain,
+                false => plain.context(format_args!("{}; and without encryption", encrypted.message())),
+            })
+        }
+        client => client.map_err(Error::from),
+    };
+    client.map_err(|error| match error {
         // Whoever must not enter can do something about it, the others may try again.
         error if error.next_step().is_some() => error.context(context()),
         error => error.context(context()).guidance("is the server running, and is that its address?"),
     })
+}
+
+/// Whether a connection may have failed because it was to be encrypted: the handshake went wrong, or the server
+/// lets the user in only without.
+fn may_be_of_encryption(error: &::postgres::Error) -> bool {
+    use ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound, TimedOut};
+    if let Some(code) = error.code() {
+        return *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
+    }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    !matches!(cause, Some(ConnectionRefused | HostUnreachable | NetworkUnreachable | NotFound | TimedOut))
 }
 
 /// Connects for reading and learns the schema, with a read transaction begun: one snapshot, and no change.

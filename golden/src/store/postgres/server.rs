@@ -99,8 +99,11 @@ impl Server {
             options.insert("host", socket.unwrap_or("localhost").to_owned());
         }
         if !options.contains_key("user") {
-            let user = variable("USER").or_else(|| variable("LOGNAME"));
-            options.insert("user", user.unwrap_or_else(|| "postgres".to_owned()));
+            let name = whoami::username().map_err(|error| {
+                Error::environment(format!("nobody knows the name of this user: {error}"))
+                    .guidance("name one in the URL, or in PGUSER")
+            })?;
+            options.insert("user", name);
         }
         if !options.contains_key("dbname") {
             options.insert("dbname", options.get("user").cloned().unwrap_or_default());
@@ -145,7 +148,11 @@ impl Server {
         }
         for port in self.option("port").into_iter().flat_map(|ports| ports.split(',')) {
             let port = if port.is_empty() { Ok(5432) } else { port.parse() };
-            config.port(port.map_err(|_| self.wrong("port"))?);
+            // A password with a slash in it looks like a port: it is not repeated.
+            config.port(port.map_err(|_| {
+                Error::usage("the port in the database URL is no number")
+                    .guidance("encode special characters of a password as %XX")
+            })?);
         }
         config.user(self.option("user").unwrap_or_default());
         config.dbname(self.option("dbname").unwrap_or_default());

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use golden::{Error, Result};
 use golden::cli::Reporter;
 use golden::settings::Settings;
 use golden::store::Database;
+use golden::{Error, Result};
 
 use crate::cli::Cli;
 use crate::export::locate;

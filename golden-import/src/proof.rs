@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use crate::plan::Job;
 use crate::references::referrers;
 use crate::rows::{removed_rows, staged_rows};
-use crate::target::Session;
+use crate::target::{Dialect, Session};
 
 /// Reads what was written back through the codecs of export and compares it with the document.
 pub fn read_back(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
@@ -39,11 +39,17 @@ pub fn read_back(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
         )));
     }
     if let Some(first) = different.first() {
+        const TRIGGER: &str = "does a trigger change a column? then list it as `computed` in golden.toml";
         return Err(Error::data(format!(
             "{} analyses read back differently from the document, the first is {first}: nothing was changed",
             different.len()
         ))
-        .guidance("does a trigger change a column? then list it as `computed` in golden.toml"));
+        .guidance(match target.dialect() {
+            Dialect::Sqlite => TRIGGER.to_owned(),
+            Dialect::Postgres => format!(
+                "{TRIGGER}; does a jsonb column get a `$json`? it keeps no spelling and no key twice, json does"
+            ),
+        }));
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub struct Applied {
 pub fn apply(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Extent) -> Result<Applied> {
     let purpose = if extent == Extent::Plan { Purpose::Look } else { Purpose::Change };
     let outcome = session
-        .begin_change(job, &target.ddl, purpose)
+        .begin_change(job, &target.ddl.tables, purpose)
         .and_then(|()| change(session, target, job, extent))
         .and_then(|applied| if extent == Extent::Plan { Ok(applied) } else { commit(session, applied) });
     match (session.rollback(), outcome) {
@@ -97,7 +97,7 @@ fn change(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Ext
         Extent::WithUndo => undo::write(session, job, &target.files)?,
         Extent::WithoutUndo => None,
     };
-    match write(session, job) {
+    match write(session, target, job) {
         Ok((chunks_written, without_vector)) => Ok(Applied { plan, chunks_written, without_vector, undo }),
         Err(error) => {
             discard(undo.as_deref());
@@ -108,7 +108,7 @@ fn change(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Ext
 
 /// Makes the changes and proves them. Returns how many rows of chunks were written, and how many chunks
 /// lack a vector.
-fn write(session: &mut dyn Session, job: &Job<'_>) -> Result<(u64, Option<u64>)> {
+fn write(session: &mut dyn Session, target: &Target, job: &Job<'_>) -> Result<(u64, Option<u64>)> {
     session.note_dangling(job)?;
     let mut population = Population::count(session, job)?;
     remove(session, job)?;
@@ -121,6 +121,7 @@ fn write(session: &mut dyn Session, job: &Job<'_>) -> Result<(u64, Option<u64>)>
             chunks_written = updated + inserted;
         }
     }
+    session.create(&target.ddl.rest)?;
     remove_left(session, job)?;
     vectors::apply(session, job)?;
     session.advance_sequences(job)?;

@@ -123,6 +123,15 @@ const fn max_columns(dialect: Dialect) -> usize {
     }
 }
 
+/// The statements that create what a database lacks.
+#[derive(Default)]
+pub struct Ddl {
+    /// Tables.
+    pub tables: Vec<String>,
+    /// What is made quicker once the rows are there: indexes and, where they can be added, foreign keys.
+    pub rest: Vec<String>,
+}
+
 /// What a document's records look like.
 #[derive(Default)]
 pub struct Shape {
@@ -202,9 +211,9 @@ impl Shape {
     }
 
     /// The statements that create those of the mapping's tables which the database lacks.
-    pub fn missing_tables(&self, session: &mut dyn Session, mapping: &Mapping) -> Result<Vec<String>> {
+    pub fn missing_tables(&self, session: &mut dyn Session, mapping: &Mapping) -> Result<Ddl> {
         let analyses_exist = session.has_table(mapping.table(RecordKind::Analysis))?;
-        let mut statements = Vec::new();
+        let mut ddl = Ddl::default();
         for kind in RecordKind::ALL {
             let is_wanted = match kind {
                 RecordKind::Analysis | RecordKind::Chunk => true,
@@ -214,10 +223,10 @@ impl Shape {
                 }
             };
             if is_wanted && !session.has_table(mapping.table(kind))? {
-                statements.extend(self.create(kind, session, mapping)?);
+                self.create(kind, session, mapping, &mut ddl)?;
             }
         }
-        Ok(statements)
+        Ok(ddl)
     }
 
     fn id_type(&self, dialect: Dialect, kind: RecordKind) -> &'static str {
@@ -228,7 +237,7 @@ impl Shape {
         }
     }
 
-    fn create(&self, kind: RecordKind, session: &mut dyn Session, mapping: &Mapping) -> Result<Vec<String>> {
+    fn create(&self, kind: RecordKind, session: &mut dyn Session, mapping: &Mapping, ddl: &mut Ddl) -> Result<()> {
         let dialect = session.dialect();
         let mut columns: BTreeMap<String, BTreeSet<Sort>> = self.fields.get(&kind).cloned().unwrap_or_default();
         for field in self.listed.get(kind.plural()).and_then(Value::as_array).into_iter().flatten() {
@@ -262,14 +271,23 @@ impl Shape {
             other => other,
         };
         let mut lines = vec![format!("{} {id_type} NOT NULL PRIMARY KEY", quote(&column_name("id")))];
+        let relation = session.relation(mapping.table(kind));
         if let Some(parent) = mapping.parent(kind) {
-            lines.push(format!(
-                "{} {} NOT NULL REFERENCES {}({}) ON DELETE CASCADE",
-                quote(parent),
-                self.id_type(dialect, RecordKind::Analysis),
+            let index = quote(&format!("ix_{}_{parent}", mapping.table(kind)));
+            let (parent, parent_type) = (quote(parent), self.id_type(dialect, RecordKind::Analysis));
+            let references = format!(
+                "REFERENCES {}({}) ON DELETE CASCADE",
                 session.relation(mapping.table(RecordKind::Analysis)),
                 quote(mapping.columns(RecordKind::Analysis).columns.get("id").map_or("id", String::as_str)),
-            ));
+            );
+            ddl.rest.push(format!("CREATE INDEX {index} ON {relation}({parent})"));
+            match dialect {
+                Dialect::Sqlite => lines.push(format!("{parent} {parent_type} NOT NULL {references}")),
+                Dialect::Postgres => {
+                    lines.push(format!("{parent} {parent_type} NOT NULL"));
+                    ddl.rest.push(format!("ALTER TABLE {relation} ADD FOREIGN KEY ({parent}) {references}"));
+                }
+            }
         }
         let documented = kind.documented_fields().iter().filter(|field| columns.contains_key(**field));
         let others = columns.keys().filter(|field| !kind.documented_fields().contains(&field.as_str()));
@@ -286,13 +304,7 @@ impl Shape {
         if kind == RecordKind::Chunk && mapping.vectors.table.is_none() {
             lines.push(format!("{} {}", quote(&mapping.vectors.column), session.vector_type()?));
         }
-        let table = mapping.table(kind);
-        let relation = session.relation(table);
-        let mut statements = vec![format!("CREATE TABLE {relation}(\n  {}\n)", lines.join(",\n  "))];
-        if let Some(parent) = mapping.parent(kind) {
-            let index = quote(&format!("ix_{table}_{parent}"));
-            statements.push(format!("CREATE INDEX {index} ON {relation}({})", quote(parent)));
-        }
-        Ok(statements)
+        ddl.tables.push(format!("CREATE TABLE {relation}(\n  {}\n)", lines.join(",\n  ")));
+        Ok(())
     }
 }

@@ -139,6 +139,9 @@ pub fn update(target: &mut dyn Session, job: &Job<'_>, covered: &Covered) -> Res
 /// Inserts rows that do not exist, in the document's order; how many.
 pub fn insert(target: &mut dyn Session, job: &Job<'_>, covered: &Covered) -> Result<u64> {
     let table = &covered.table;
+    if let Some(filled) = target.fill_empty(job, covered)? {
+        return Ok(filled);
+    }
     let id = staged_id(job, covered)?;
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for (index, column) in covered.columns() {

@@ -20,7 +20,7 @@ use self::sqlite::DatabaseFile;
 use crate::cli::Cli;
 use crate::columns::Requests;
 use crate::document::Document;
-use crate::init::Shape;
+use crate::init::{Ddl, Shape};
 
 /// The target database.
 pub struct Target {
@@ -29,7 +29,7 @@ pub struct Target {
     /// Its tables.
     pub schema: Schema,
     /// The statements that create missing tables.
-    pub ddl: Vec<String>,
+    pub ddl: Ddl,
     /// Kinds whose tables hold rows.
     pub inhabited: BTreeSet<RecordKind>,
     /// Its text encoding, which whatever is attached to it must share.
@@ -83,13 +83,14 @@ impl Target {
         session.begin(Purpose::Look)?;
         let ddl = match shape {
             Some(shape) => shape.missing_tables(session.as_mut(), mapping)?,
-            None => Vec::new(),
+            None => Ddl::default(),
         };
-        if !ddl.is_empty() {
+        if !ddl.tables.is_empty() {
             // What the schema will be is seen by making it, and taking that back.
             session.rollback()?;
             session.begin(Purpose::Change)?;
-            session.create_tables(&ddl)?;
+            session.create(&ddl.tables)?;
+            session.create(&ddl.rest)?;
         }
         let schema = session.schema(mapping)?;
         let inhabited = inhabited(session.as_mut(), &schema)?;
@@ -128,7 +129,7 @@ impl Target {
     /// Opens the database; a file is created if `--init` is to do so.
     pub fn open(&self, purpose: Purpose) -> Result<Box<dyn Session + '_>> {
         Ok(match &self.place {
-            Place::File(file) => Box::new(file.open(purpose, &self.ddl)?),
+            Place::File(file) => Box::new(file.open(purpose, &self.ddl.tables)?),
             Place::Server(server) => Box::new(server.session()?),
         })
     }

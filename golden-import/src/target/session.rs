@@ -5,6 +5,7 @@ use golden::store::{Connection, Mapping, Schema, Table, VectorColumn};
 use rusqlite::types::Value as Stored;
 
 use super::dialect::Dialect;
+use crate::columns::Covered;
 use crate::plan::Job;
 use crate::references::Reference;
 use crate::write::Update;
@@ -42,7 +43,7 @@ pub trait Session {
 
     /// Begins the transaction of a change: missing tables are created, what is staged is within reach, and while
     /// a change is made nobody else writes.
-    fn begin_change(&mut self, job: &Job<'_>, ddl: &[String], purpose: Purpose) -> Result<()>;
+    fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()>;
 
     /// Commits, and says what became of it.
     fn commit(&mut self) -> Fate;
@@ -62,8 +63,8 @@ pub trait Session {
     /// The first row of a query.
     fn first(&mut self, sql: &str) -> Result<Option<Vec<Stored>>>;
 
-    /// Creates tables.
-    fn create_tables(&mut self, ddl: &[String]) -> Result<()>;
+    /// Creates tables, or what belongs to them.
+    fn create(&mut self, ddl: &[String]) -> Result<()>;
 
     /// Whether there is a table that the mapping names so.
     fn has_table(&mut self, name: &str) -> Result<bool>;
@@ -100,6 +101,10 @@ pub trait Session {
 
     /// Ids that the database gives from now on lie beyond those of the document.
     fn advance_sequences(&mut self, job: &Job<'_>) -> Result<()>;
+
+    /// Fills a table that is empty with the document's records, and says how many; none where they are inserted
+    /// as into any other.
+    fn fill_empty(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>>;
 
     /// Updates rows, even if they exchange values that must stay unique; how many.
     fn update(&mut self, update: &Update<'_>) -> Result<u64>;

@@ -1,10 +1,11 @@
-//! What is staged, brought over: by COPY, into temporary tables that have the columns of the target's.
+//! What is staged, brought over: by COPY, into temporary tables that have the columns of the target's, or straight
+//! into the target's where those are empty.
 
 use std::io::{BufWriter, Write};
 
 use golden::document::RecordKind;
-use golden::store::sqlite::quote;
-use golden::store::{VectorColumn, VectorPlace};
+use golden::store::postgres::{literal, quote};
+use golden::store::{Column, VectorColumn, VectorPlace};
 use golden::{Context, Error, Result};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -13,8 +14,17 @@ use super::PostgresSession;
 use crate::columns::Covered;
 use crate::plan::Job;
 use crate::staging::column_name;
-use crate::target::{Dialect, Session};
+use crate::target::{Dialect, Purpose, Session};
 use crate::vectors::Vectors;
+
+/// How the rows that belong to analyses get into the target's tables: nearly all there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// By temporary tables, where they are compared with the rows that are there.
+    Compared,
+    /// Without a detour: there are no rows, so each is new.
+    Straight,
+}
 
 /// How many bytes are sent at once.
 const SENT: usize = 64 * 1024;
@@ -24,11 +34,18 @@ const OWN: [(&str, &str); 5] =
     [("seq", "bigint"), ("parent", "bigint"), ("position", "bigint"), ("name", "text"), ("text", "bytea")];
 
 impl PostgresSession<'_> {
-    /// Copies the staged records, and the vectors if there are to be any.
-    pub(super) fn bring_over(&mut self, job: &Job<'_>) -> Result<()> {
-        let staging = Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    /// Copies the staged records, and the vectors if there are to be any. Those that go straight into the target
+    /// are left to [`Self::fill_empty_table`]; their temporary tables stay empty, since nothing is there to compare with.
+    pub(super) fn bring_over(&mut self, job: &Job<'_>, purpose: Purpose) -> Result<()> {
+        let staging = open(job)?;
+        if purpose == Purpose::Change {
+            self.route = self.route(job)?;
+        }
         for covered in job.covered {
-            self.bring_records(&staging, covered)?;
+            self.create_staged(covered)?;
+            if self.route == Route::Compared || covered.table.parent.is_none() {
+                self.bring_records(&staging, covered)?;
+            }
         }
         match &job.schema.vectors {
             Some(column) if job.vectors == Vectors::Embedded => self.bring_vectors(&staging, job, column),
@@ -36,7 +53,28 @@ impl PostgresSession<'_> {
         }
     }
 
-    fn bring_records(&mut self, staging: &Connection, covered: &Covered) -> Result<()> {
+    /// Whether there is nothing to compare with: no row, no rule that would make something else of an insertion,
+    /// no vector to give or to take away, no id to find.
+    fn route(&mut self, job: &Job<'_>) -> Result<Route> {
+        let has_own_vectors =
+            job.schema.vectors.as_ref().is_some_and(|vectors| vectors.place != VectorPlace::ChunkColumn);
+        if job.vectors == Vectors::Embedded || has_own_vectors || !job.unidentified.is_empty() {
+            return Ok(Route::Compared);
+        }
+        for table in job.schema.tables() {
+            let sql = format!(
+                "SELECT relhasrules OR EXISTS (SELECT 1 FROM {}) FROM pg_catalog.pg_class WHERE oid = {}::regclass",
+                table.relation,
+                literal(&table.relation)
+            );
+            if self.holds(&sql)? {
+                return Ok(Route::Compared);
+            }
+        }
+        Ok(Route::Straight)
+    }
+
+    fn create_staged(&mut self, covered: &Covered) -> Result<()> {
         let (kind, table) = (covered.table.kind, &covered.table);
         let name = Dialect::Postgres.staged(kind);
         let own = OWN.map(|(column, declared)| format!("NULL::{declared} AS {column}"));
@@ -48,13 +86,45 @@ impl PostgresSession<'_> {
             "CREATE TEMP TABLE {name} AS SELECT {} FROM {} t WITH NO DATA",
             columns.join(", "),
             table.relation
-        ))?;
+        ))
+    }
+
+    fn bring_records(&mut self, staging: &Connection, covered: &Covered) -> Result<()> {
+        let kind = covered.table.kind;
+        let name = Dialect::Postgres.staged(kind);
         let own = OWN.map(|(column, _)| column.to_owned());
         let columns: Vec<_> = own.into_iter().chain(covered.columns().map(|(index, _)| column_name(index))).collect();
         let sql = format!("SELECT {} FROM {} ORDER BY seq", columns.join(", "), kind.plural());
-        self.copy(staging, &sql, &format!("{name}({})", columns.join(", ")))?
-            .map_err(|refusal| refusal.of_record(staging, covered))?;
+        let into = format!("{name}({})", columns.join(", "));
+        self.copy(staging, &sql, &into)
+            .context(|| "cannot bring the document over")?
+            .map_err(|refusal| refusal.of_record(staging, covered, |index, _| column_name(index)))?;
         self.batch(&format!("ANALYZE {name}"))
+    }
+
+    /// Copies the staged records into the target's own table, if that is the way they go; how many.
+    pub(super) fn fill_empty_table(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>> {
+        let (table, kind) = (&covered.table, covered.table.kind);
+        let (Route::Straight, Some(parent)) = (self.route, &table.parent) else { return Ok(None) };
+        let mut names = vec![quote(parent)];
+        let mut values = vec![job.staged_analysis_id("a")?];
+        for (index, column) in covered.columns() {
+            names.push(quote(&column.name));
+            values.push(format!("s.{}", column_name(index)));
+        }
+        for (column, value) in &covered.set {
+            names.push(quote(&column.name));
+            values.push(job.dialect.literal(column, value));
+        }
+        let staging = open(job)?;
+        let sql = format!(
+            "SELECT {} FROM {} s CROSS JOIN analyses a ON a.seq = s.parent ORDER BY s.seq",
+            values.join(", "),
+            kind.plural()
+        );
+        let into = format!("{}({})", table.relation, names.join(", "));
+        let copied = self.copy(&staging, &sql, &into).context(|| format!("cannot insert into `{}`", table.name))?;
+        copied.map(Some).map_err(|refusal| refusal.of_record(&staging, covered, |_, column| column.name.clone()))
     }
 
     fn bring_vectors(&mut self, staging: &Connection, job: &Job<'_>, column: &VectorColumn) -> Result<()> {
@@ -68,15 +138,16 @@ impl PostgresSession<'_> {
                  t.{} AS vector FROM {relation} t WITH NO DATA",
             quote(&column.name)
         ))?;
-        self.copy(staging, "SELECT text, model, dimension, vector FROM vectors", &name)?.map_err(|refusal| {
+        let copied = self.copy(staging, "SELECT text, model, dimension, vector FROM vectors", &name);
+        copied.context(|| "cannot bring the vectors over")?.map_err(|refusal| {
             Error::data(format!("column `{}` does not take the vectors: {}", column.name, refusal.message))
                 .guidance("has the column another dimension than the model?")
         })?;
         self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (text); ANALYZE {name}"))
     }
 
-    /// Copies the rows of a query of the staging file. The outer error is the environment's.
-    fn copy(&mut self, staging: &Connection, sql: &str, into: &str) -> Result<Result<(), Refusal>> {
+    /// Copies the rows of a query of the staging file; how many. The outer error is the environment's.
+    fn copy(&mut self, staging: &Connection, sql: &str, into: &str) -> Result<Result<u64, Refusal>> {
         let mut statement = staging.prepare(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
@@ -91,13 +162,17 @@ impl PostgresSession<'_> {
         }
         let copy = copy.into_inner().map_err(std::io::IntoInnerError::into_error);
         match copy.context(|| "cannot send to the server")?.finish() {
-            Ok(_) => Ok(Ok(())),
+            Ok(rows) => Ok(Ok(rows)),
             Err(error) => match Refusal::of(&error) {
                 Some(refusal) => Ok(Err(refusal)),
-                None => Err(Error::from(error).context("cannot bring the document over")),
+                None => Err(Error::from(error)),
             },
         }
     }
+}
+
+fn open(job: &Job<'_>) -> Result<Connection> {
+    Ok(Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 
 /// A value as COPY reads it.
@@ -132,8 +207,8 @@ fn write(copy: &mut impl Write, value: ValueRef<'_>) -> std::io::Result<()> {
 struct Refusal {
     message: String,
     line: Option<i64>,
-    /// By its position among the table's.
-    column: Option<usize>,
+    /// What follows the word `column` where the server says what it was at: the column's name, and more.
+    column: Option<String>,
 }
 
 impl Refusal {
@@ -148,19 +223,23 @@ impl Refusal {
         Some(Self {
             message: server.message().to_owned(),
             line: after(", line ").and_then(number),
-            column: after(", column c").and_then(number).and_then(|column| usize::try_from(column).ok()),
+            column: after(", column ").map(str::to_owned),
         })
     }
 
-    /// The error, with the names of the record and the field.
-    fn of_record(self, staging: &Connection, covered: &Covered) -> Error {
+    /// The error, with the names of the record and the field. `name` says what a column, by its position among the
+    /// table's, is called where the record was copied to.
+    fn of_record(self, staging: &Connection, covered: &Covered, name: impl Fn(usize, &Column) -> String) -> Error {
         let kind = covered.table.kind;
         let sql = format!("SELECT name FROM {} ORDER BY seq LIMIT 1 OFFSET ?", kind.plural());
         let named = self.line.and_then(|line| {
             staging.query_row(&sql, [line - 1], |row| row.get::<_, Option<String>>(0)).optional().ok().flatten()
         });
         let record = named.flatten().map_or_else(|| one_of(kind), |name| format!("{kind} {name}"));
-        let field = self.column.and_then(|column| covered.table.columns.get(column));
+        let is_at = |place: &String, name: String| place.strip_prefix(&name).is_some_and(|rest| rest.starts_with(':'));
+        let field = self.column.and_then(|place| {
+            covered.columns().find(|(index, column)| is_at(&place, name(*index, column))).map(|(_, column)| column)
+        });
         let field = field.map(|column| format!(", field `{}`", column.field)).unwrap_or_default();
         Error::data(format!("{record}{field}: {}", self.message))
             .guidance("nothing was changed; correct the document, or the type of the column")

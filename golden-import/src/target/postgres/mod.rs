@@ -14,9 +14,11 @@ use postgres::error::{Severity, SqlState};
 use postgres::{SimpleQueryMessage, SimpleQueryRow};
 use rusqlite::types::Value as Stored;
 
+use self::copy::Route;
 use self::server::Lent;
 pub use self::server::{DatabaseServer, files};
 use super::{Dialect, Fate, Purpose, Session};
+use crate::columns::Covered;
 use crate::plan::Job;
 use crate::references::{Reference, our_tables};
 use crate::write::Update;
@@ -31,11 +33,12 @@ pub struct PostgresSession<'c> {
     name: String,
     /// Whether a transaction has begun.
     is_open: bool,
+    route: Route,
 }
 
 impl<'c> PostgresSession<'c> {
     fn new(client: Lent<'c>, patience: Duration, name: String) -> Self {
-        Self { client, patience, name, is_open: false }
+        Self { client, patience, name, is_open: false, route: Route::Compared }
     }
 
     /// Keeps writers away from the tables that are changed, and from those that refer to them.
@@ -71,14 +74,14 @@ impl Session for PostgresSession<'_> {
             .context(|| format!("cannot begin to change {}", self.name))
     }
 
-    fn begin_change(&mut self, job: &Job<'_>, ddl: &[String], purpose: Purpose) -> Result<()> {
+    fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()> {
         self.begin(purpose)?;
-        self.create_tables(ddl)?;
+        self.create(tables)?;
         if purpose == Purpose::Change {
             self.lock_tables(job)?;
             self.batch("SET CONSTRAINTS ALL DEFERRED")?;
         }
-        self.bring_over(job)
+        self.bring_over(job, purpose)
     }
 
     fn commit(&mut self) -> Fate {
@@ -130,7 +133,7 @@ impl Session for PostgresSession<'_> {
         row.map(|row| stored(&row)).transpose()
     }
 
-    fn create_tables(&mut self, ddl: &[String]) -> Result<()> {
+    fn create(&mut self, ddl: &[String]) -> Result<()> {
         for statement in ddl {
             self.client.batch_execute(statement).map_err(|error| {
                 // A table that cannot be is the document's fault, a right that is lacking is not.
@@ -202,6 +205,10 @@ impl Session for PostgresSession<'_> {
 
     fn advance_sequences(&mut self, job: &Job<'_>) -> Result<()> {
         self.advance(job)
+    }
+
+    fn fill_empty(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>> {
+        self.fill_empty_table(job, covered)
     }
 
     fn update(&mut self, update: &Update<'_>) -> Result<u64> {

@@ -16,6 +16,7 @@ use rusqlite::{ErrorCode, OptionalExtension};
 use self::dangling::Dangling;
 pub use self::file::DatabaseFile;
 use super::{Dialect, Fate, Purpose, Session};
+use crate::columns::Covered;
 use crate::plan::Job;
 use crate::references::{Reference, our_tables};
 use crate::write::Update;
@@ -91,14 +92,14 @@ impl Session for SqliteSession {
         self.connection.execute_batch(begin).context(|| format!("cannot begin to change {}", self.path.display()))
     }
 
-    fn begin_change(&mut self, job: &Job<'_>, ddl: &[String], purpose: Purpose) -> Result<()> {
+    fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()> {
         let staging = job.staging.to_str().ok_or_else(|| Error::usage("the database's path is not UTF-8"))?;
         self.connection.execute("ATTACH ? AS staging", [staging])?;
         // What the application's own tables refer to is looked at before; no cascade may reach them.
         self.connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF")?;
         self.connection.execute_batch(PRAGMAS)?;
         self.begin(purpose)?;
-        self.create_tables(ddl)
+        self.create(tables)
     }
 
     fn commit(&mut self) -> Fate {
@@ -140,7 +141,7 @@ impl Session for SqliteSession {
         Ok(row.optional()?)
     }
 
-    fn create_tables(&mut self, ddl: &[String]) -> Result<()> {
+    fn create(&mut self, ddl: &[String]) -> Result<()> {
         for statement in ddl {
             self.connection.execute_batch(statement).map_err(|error| {
                 let is_refused = error.sqlite_error_code() == Some(ErrorCode::Unknown);
@@ -239,6 +240,11 @@ impl Session for SqliteSession {
     /// SQLite keeps them itself.
     fn advance_sequences(&mut self, _: &Job<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// The staging file is attached: no way is shorter than an insertion.
+    fn fill_empty(&mut self, _: &Job<'_>, _: &Covered) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     fn update(&mut self, update: &Update<'_>) -> Result<u64> {

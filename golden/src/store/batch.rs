@@ -19,6 +19,8 @@ pub(super) struct Batch {
     values: Vec<Kept>,
     /// Texts and blobs, in the order of `values`.
     bytes: Vec<u8>,
+    /// What PostgreSQL spelled, in the order of `values`: that it is UTF-8 need not be looked at twice.
+    spelled: String,
 }
 
 /// A value as the database handed it over.
@@ -31,7 +33,7 @@ pub(super) enum Raw<'r> {
     Text(&'r [u8]),
     Blob(&'r [u8]),
     /// As PostgreSQL spells values of the column's type.
-    Spelled(&'r [u8]),
+    Spelled(&'r str),
 }
 
 /// A value of a batch; of a text or a blob its length.
@@ -48,14 +50,11 @@ enum Kept {
 impl Batch {
     /// How much memory it takes, roughly.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() + self.values.len() * size_of::<Kept>()
+        self.bytes.len() + self.spelled.len() + self.values.len() * size_of::<Kept>()
     }
 
     /// Begins a row; its columns follow, in their table's order.
     pub(super) fn begin(&mut self, kind: RecordKind) {
-        if self.kinds.is_empty() {
-            self.bytes.reserve(BATCH_BYTES);
-        }
         self.kinds.push(kind);
     }
 
@@ -71,14 +70,17 @@ impl Batch {
             Raw::Real(double) => Kept::Real(double),
             Raw::Text(text) => Kept::Text(keep(text)),
             Raw::Blob(blob) => Kept::Blob(keep(blob)),
-            Raw::Spelled(text) => Kept::Spelled(keep(text)),
+            Raw::Spelled(text) => {
+                self.spelled.push_str(text);
+                Kept::Spelled(text.len())
+            }
         };
         self.values.push(kept);
     }
 
     /// Its rows.
     pub(super) fn rows<'b>(&'b self, schema: &'b Schema) -> BatchRows<'b> {
-        BatchRows { schema, kinds: &self.kinds, values: &self.values, bytes: &self.bytes }
+        BatchRows { schema, kinds: &self.kinds, values: &self.values, bytes: &self.bytes, spelled: &self.spelled }
     }
 }
 
@@ -88,6 +90,7 @@ pub(super) struct BatchRows<'b> {
     kinds: &'b [RecordKind],
     values: &'b [Kept],
     bytes: &'b [u8],
+    spelled: &'b str,
 }
 
 impl<'b> BatchRows<'b> {
@@ -113,10 +116,14 @@ impl<'b> BatchRows<'b> {
                 Kept::Integer(integer) => Stored::Integer(integer),
                 Kept::Real(double) => Stored::Real(double),
                 Kept::Blob(length) => Stored::Blob(self.bytes(length).to_vec()),
-                Kept::Text(length) | Kept::Spelled(length) => match (std::str::from_utf8(self.bytes(length)), raw) {
-                    (Ok(text), Kept::Spelled(_)) => column.read(text),
-                    (Ok(text), _) => Stored::Text(text.to_owned()),
-                    (Err(_), _) => {
+                Kept::Spelled(length) => {
+                    let (text, rest) = self.spelled.split_at(length);
+                    self.spelled = rest;
+                    column.read(text)
+                }
+                Kept::Text(length) => match std::str::from_utf8(self.bytes(length)) {
+                    Ok(text) => Stored::Text(text.to_owned()),
+                    Err(_) => {
                         not_utf8 = Some(column);
                         continue;
                     }

@@ -7,7 +7,8 @@
 use ::postgres::{Client, SimpleQueryRow};
 use serde_json::Value;
 
-use super::sql::{count, literal, number, quote, row, rows, text};
+use super::copied::Copied;
+use super::sql::{count, literal, number, parse_number, quote, rows, text};
 use super::types::{Scalar, Type};
 use crate::document::{RecordKind, id_text, order};
 use crate::spill::{Sorted, Sorter};
@@ -18,9 +19,6 @@ use crate::{Error, Result};
 
 /// How much memory the sorting of one table may take.
 const MEMORY: usize = 4 << 20;
-
-/// How many keys are fetched at once.
-const FETCHED: usize = 5_000;
 
 /// Where a row is: its table's number, since a table may be made of others, and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,13 +32,17 @@ impl Place {
     /// How many bytes it takes at the end of a key.
     const LEN: usize = 10;
 
-    /// Reads `tableoid` and `ctid`, which is spelled `(block,line)`.
+    /// The place that two columns of a row say.
     pub(super) fn read(row: &SimpleQueryRow, column: usize) -> Result<Self> {
-        let spelled = text(row, column + 1)?;
+        Self::parse(text(row, column)?, text(row, column + 1)?)
+    }
+
+    /// Reads `tableoid` and `ctid`, which is spelled `(block,line)`.
+    fn parse(table: &str, spelled: &str) -> Result<Self> {
         let place = spelled.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')?.split_once(','));
         let wrong = || Error::environment(format!("the server answered `{spelled}` where the place of a row belongs"));
         let (block, line) = place.ok_or_else(wrong)?;
-        let table = text(row, column)?.parse().map_err(|_| wrong())?;
+        let table = table.parse().map_err(|_| wrong())?;
         Ok(Self { table, block: block.parse().map_err(|_| wrong())?, line: line.parse().map_err(|_| wrong())? })
     }
 
@@ -153,24 +155,15 @@ pub(super) fn order_rows(client: &mut Client, schema: &Schema, table: &Table, co
         columns.extend(sorted_by(table, "t"));
     }
     columns.push(size(table, alias));
-    let declare = format!("DECLARE golden_keys NO SCROLL CURSOR FOR SELECT {} FROM {from}", columns.join(", "));
-    client.batch_execute(&declare)?;
+    let mut rows = Copied::query(client, &format!("SELECT {} FROM {from}", columns.join(", ")))?;
     let mut sorter = Sorter::new(MEMORY);
     let mut found = 0;
     let mut keys = Keys::new(schema, table);
-    loop {
-        let mut fetched = 0;
-        for row in client.simple_query(&format!("FETCH {FETCHED} FROM golden_keys"))?.into_iter().filter_map(row) {
-            let (key, bytes) = keys.of_row(&row)?;
-            sorter.push(key, &bytes.to_be_bytes())?;
-            fetched += 1;
-        }
-        found += fetched as u64;
-        if fetched < FETCHED {
-            break;
-        }
+    while rows.advance()? {
+        let (key, bytes) = keys.of_row(&rows)?;
+        sorter.push(key, &bytes.to_be_bytes())?;
+        found += 1;
     }
-    client.batch_execute("CLOSE golden_keys")?;
     Ok((Order::new(sorter)?, found))
 }
 
@@ -221,8 +214,8 @@ impl<'s> Keys<'s> {
     }
 
     /// The key of a row: its analysis's, and its own behind that. And its size.
-    fn of_row(&mut self, row: &SimpleQueryRow) -> Result<(&[u8], u64)> {
-        let analysis = Place::read(row, 0)?;
+    fn of_row(&mut self, row: &Copied<'_>) -> Result<(&[u8], u64)> {
+        let analysis = Place::parse(row.text(0)?, row.text(1)?)?;
         let mut column = 2;
         match self.analysis {
             Some((known, len)) if known == analysis => self.key.truncate(len),
@@ -235,19 +228,19 @@ impl<'s> Keys<'s> {
         }
         column += self.analyses.len();
         if let Some(children) = &self.children {
-            let place = Place::read(row, column)?;
+            let place = Place::parse(row.text(column)?, row.text(column + 1)?)?;
             push(row, column + 2, children, &mut self.key)?;
             place.push(&mut self.key);
             column += 2 + children.len();
         }
-        Ok((&self.key, number(row, column)?))
+        Ok((&self.key, parse_number(row.text(column)?)?))
     }
 }
 
 /// Appends the sort key of columns.
-fn push(row: &SimpleQueryRow, first: usize, columns: &[&Column], key: &mut Vec<u8>) -> Result<()> {
+fn push(row: &Copied<'_>, first: usize, columns: &[&Column], key: &mut Vec<u8>) -> Result<()> {
     for (at, column) in (first..).zip(columns) {
-        let value = row.try_get(at)?.and_then(|spelled| column.decode(column.read(spelled)));
+        let value = row.get(at)?.and_then(|spelled| column.decode(column.read(spelled)));
         order::push_key(value.as_ref(), key);
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 mod array;
 mod connect;
+mod copied;
 mod introspect;
 mod keys;
 mod passfile;

@@ -122,7 +122,7 @@ fn push(batch: &mut Batch, table: &Table, row: &SimpleQueryRow) -> Result<()> {
     batch.begin(table.kind);
     for index in 0..table.columns.len() {
         batch.push(match row.try_get(index + 2)? {
-            Some(spelled) => Raw::Spelled(spelled.as_bytes()),
+            Some(spelled) => Raw::Spelled(spelled),
             None => Raw::Null,
         });
     }

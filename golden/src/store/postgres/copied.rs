@@ -1,0 +1,110 @@
+//! Rows as COPY sends them: one after the other, while the server is at work on the next.
+
+use std::io::BufRead;
+use std::ops::Range;
+
+use ::postgres::{Client, CopyOutReader};
+
+use crate::{Error, Result};
+
+/// The rows of a query, on their way.
+pub(super) struct Copied<'c> {
+    reader: CopyOutReader<'c>,
+    line: Vec<u8>,
+    /// The values of the row, one after the other, and where each stands; NULL stands nowhere.
+    text: String,
+    values: Vec<Option<Range<usize>>>,
+}
+
+impl<'c> Copied<'c> {
+    /// Runs a query.
+    pub(super) fn query(client: &'c mut Client, sql: &str) -> Result<Self> {
+        let reader = client.copy_out(&format!("COPY ({sql}) TO STDOUT"))?;
+        Ok(Self { reader, line: Vec::new(), text: String::new(), values: Vec::new() })
+    }
+
+    /// Takes the next row; false where there is none.
+    pub(super) fn advance(&mut self) -> Result<bool> {
+        self.line.clear();
+        if self.reader.read_until(b'\n', &mut self.line).map_err(server_error)? == 0 {
+            return Ok(false);
+        }
+        let line = std::str::from_utf8(&self.line)
+            .map_err(|_| Error::environment("the server sent text that is not UTF-8"))?;
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        self.text.clear();
+        self.values.clear();
+        for value in line.split('\t') {
+            let start = self.text.len();
+            self.values.push(if value == "\\N" {
+                None
+            } else {
+                unescape(value, &mut self.text);
+                Some(start..self.text.len())
+            });
+        }
+        Ok(true)
+    }
+
+    /// A column of the row; none for NULL.
+    pub(super) fn get(&self, column: usize) -> Result<Option<&str>> {
+        let Some(range) = self.values.get(column) else {
+            return Err(Error::environment("the server sent a row that is too short"));
+        };
+        Ok(range.clone().and_then(|range| self.text.get(range)))
+    }
+
+    /// A column of the row; NULL is empty.
+    pub(super) fn text(&self, column: usize) -> Result<&str> {
+        Ok(self.get(column)?.unwrap_or_default())
+    }
+}
+
+/// What the server said, where it was the server who said something.
+fn server_error(error: std::io::Error) -> Error {
+    match error.downcast::<::postgres::Error>() {
+        Ok(error) => Error::from(error),
+        Err(error) => Error::from(error),
+    }
+}
+
+/// Appends a value without the escapes that COPY writes.
+fn unescape(value: &str, text: &mut String) {
+    let mut rest = value;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut characters = escaped.chars();
+        text.extend(characters.next().map(|character| match character {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'v' => '\u{b}',
+            other => other,
+        }));
+        rest = characters.as_str();
+    }
+    text.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_as_copy_writes_them() {
+        for (written, meant) in [
+            ("plain", "plain"),
+            (r"a\b\\", r"a\b\"),
+            (r"\b\f\n\r\t\v", "\u{8}\u{c}\n\r\t\u{b}"),
+            (r"\\N", r"\N"),
+            ("\u{fc}\\\\\u{1f600}", "\u{fc}\\\u{1f600}"),
+            ("", ""),
+        ] {
+            let mut text = String::new();
+            unescape(written, &mut text);
+            assert_eq!(text, meant, "{written}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Holds the programs against the tools that do the nearest thing: coreutils' `sha256sum` for
-//! export and verify, `sqlite3 new.db < dump.sql` for import. Runs are interleaved (A B A B …) so that
+//! export and verify, `sqlite3 new.db < dump.sql` for import, pg_dump and psql where PostgreSQL is installed. Runs are interleaved (A B A B …) so that
 //! a busy moment of the machine hits both, and medians are compared.
+
+mod postgres;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -13,9 +15,11 @@ use golden_benches::{ForeignKeyIndexes as Indexes, Size};
 use rusqlite::Connection;
 use wait4::Wait4;
 
+use crate::postgres::Server;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Compares golden-export, golden-verify and golden-import with sha256sum and sqlite3
+/// Compares golden-export, golden-verify and golden-import with sha256sum, sqlite3, pg_dump and psql
 #[derive(Parser)]
 struct Arguments {
     /// How much text the compared database holds
@@ -27,6 +31,9 @@ struct Arguments {
     /// Measures memory at 2 GB too: some minutes, and 12 GB of disk
     #[arg(long)]
     long: bool,
+    /// Only the comparison with pg_dump and psql
+    #[arg(long)]
+    postgres: bool,
     /// Where databases and documents are kept between runs
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
@@ -50,21 +57,39 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("## Time, {} of text, median of {} interleaved runs\n", arguments.size, arguments.runs);
     println!("| program | seconds | peer | seconds | ratio |");
     println!("| --- | --- | --- | --- | --- |");
-    bench.export(&subject)?;
-    bench.verify(&subject)?;
-    bench.against(&subject)?;
-    bench.import(&subject)?;
-    bench.missing_index(arguments.size, &subject)?;
+    if !arguments.postgres {
+        bench.export(&subject)?;
+        bench.verify(&subject)?;
+        bench.against(&subject)?;
+        bench.import(&subject)?;
+        bench.missing_index(arguments.size, &subject)?;
+    }
+    let server = Server::start()?;
+    if let Some(server) = &server {
+        bench.postgres(server, &subject)?;
+    }
 
-    println!("\n## Peak memory, MiB\n");
-    println!("| text | golden-export | golden-verify | golden-import |");
-    println!("| --- | --- | --- | --- |");
     let mut sizes = vec![Size(20_000_000), Size(200_000_000)];
     if arguments.long {
         sizes.push(Size(2_000_000_000));
     }
+    if !arguments.postgres {
+        println!("\n## Peak memory, MiB\n");
+        println!("| text | golden-export | golden-verify | golden-import |");
+        println!("| --- | --- | --- | --- |");
+        for size in &sizes {
+            bench.memory(*size)?;
+        }
+    }
+    let Some(server) = server else {
+        eprintln!("not compared with pg_dump and psql: scripts/test.sh installs the server that this needs");
+        return Ok(());
+    };
+    println!("\n## Peak memory with PostgreSQL, MiB\n");
+    println!("| text | golden-export | golden-import |");
+    println!("| --- | --- | --- |");
     for size in sizes {
-        bench.memory(size)?;
+        bench.postgres_memory(&server, size)?;
     }
     Ok(())
 }

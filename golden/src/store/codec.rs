@@ -13,7 +13,7 @@ use serde_json::{Number, Value};
 use super::affinity::{Affinity, looks_numeric, whole};
 use super::json_text::{self, canonical_text, decimal};
 use super::mapping::ColumnType;
-use super::postgres::Type;
+use super::postgres::{Scalar, Type};
 use super::tag::{self, Tagged};
 use crate::document::canonical;
 use crate::document::time::{self, Fraction, spell};
@@ -136,7 +136,12 @@ impl Codec {
                 Some(Value::String(text))
             }
             Stored::Text(text) if self == Self::Json => Some(json_form(affinity, text)),
-            // As frequent as ids are, and restored without doubt.
+            // As frequent as ids are, and restored without doubt: a column of the type has one spelling.
+            Stored::Text(uuid)
+                if self == Self::Uuid(UuidForm::Hyphenated) && affinity == Affinity::Typed(Type::One(Scalar::Uuid)) =>
+            {
+                Some(Value::String(uuid))
+            }
             Stored::Text(hex) if self == Self::Uuid(UuidForm::Hex) && affinity == Affinity::Text && is_hex(&hex) => {
                 Some(Value::String([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")))
             }

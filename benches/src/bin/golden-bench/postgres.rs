@@ -90,13 +90,12 @@ impl Drop for Server {
 impl Bench {
     /// Export against pg_dump and import against psql, of the same rows.
     pub fn postgres(&self, server: &Server, subject: &Subject) -> Result<()> {
-        let nowhere = Path::new("/dev/null");
         server.create("subject")?;
         self.import_into(server, "subject", subject)?;
-        let dump = self.file("postgres.sql");
+        let (dump, document) = (self.file("postgres.sql"), self.file("postgres.json"));
         let mut pg_dump = || measure(server.client("pg_dump", "subject").args(TABLES.map(|t| format!("-t{t}"))), &dump);
         self.compare(
-            ("golden-export, PostgreSQL", &mut || self.export_from(server, "subject", nowhere)),
+            ("golden-export, PostgreSQL", &mut || self.export_from(server, "subject", &document)),
             ("pg_dump of the tables", &mut pg_dump),
         )?;
         self.compare(
@@ -107,11 +106,11 @@ impl Bench {
             ("psql -1 < dump.sql", &mut || {
                 server.create("theirs")?;
                 let mut psql = server.client("psql", "theirs");
-                measure(psql.args(["-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&dump), nowhere)
+                measure(psql.args(["-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&dump), Path::new("/dev/null"))
             }),
         )?;
         fs::remove_file(dump)?;
-        Ok(())
+        Ok(fs::remove_file(document)?)
     }
 
     /// The memory that export and import take.

@@ -168,6 +168,7 @@ impl Sandbox {
             let name = name.to_string_lossy();
             if name.starts_with("GOLDEN_")
                 || name.starts_with("PG")
+                || name.starts_with("XDG_")
                 || name == "DATABASE_URL"
                 || name == "SOURCE_DATE_EPOCH"
             {

@@ -21,7 +21,7 @@ pub fn programs() -> &'static Path {
         cargo
             .args(["build", "--quiet", "--profile", name, "--target-dir"])
             .arg(profile.parent().expect("a target folder"));
-        cargo.args(["-p", "golden-export", "-p", "golden-verify", "-p", "golden-import"]);
+        cargo.args(["-p", "golden-export", "-p", "golden-verify", "-p", "golden-import", "-p", "golden-embed"]);
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         // What cargo says of the package of tests would have it build anew what ring's build script looks at.
         for (name, _) in std::env::vars_os() {

@@ -10,7 +10,7 @@ const RULES: &str = include_str!("../../docs/rules.md");
 const FORMAT: &str = include_str!("../../docs/format.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
-const PROGRAMS: [&str; 3] = ["golden-export", "golden-verify", "golden-import"];
+const PROGRAMS: [&str; 4] = ["golden-export", "golden-verify", "golden-import", "golden-embed"];
 
 /// Every page of the documentation, by name.
 fn pages() -> Vec<(String, String)> {

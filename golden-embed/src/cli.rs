@@ -1,0 +1,110 @@
+//! The command line of golden-embed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Parser;
+use golden::cli::{Generate, ReportArgs};
+
+use crate::answer::Encoding;
+use crate::provider::Choice;
+use crate::session::Norm;
+
+/// Turn texts into vectors, JSON lines in and JSON lines out
+///
+/// Reads {"id": …, "text": …} lines and answers each, in the same order, with {"id": …, "model": …,
+/// "embedding": […]}, or with {"id": …, "error": …} where that one line cannot be embedded; the rest goes
+/// on, and the exit code is 1 at the end. Answers are flushed whenever the input pauses, so another
+/// program can keep it running and ask one text at a time.
+#[derive(Parser, Debug)]
+#[command(name = "golden-embed", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The lines to embed, plain or gzip; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
+
+    /// What makes the vectors: hash
+    #[arg(long, short, value_name = "PROVIDER", default_value = "hash", env = "GOLDEN_EMBED_PROVIDER")]
+    pub provider: Choice,
+
+    /// Numbers in a vector, where the provider leaves a choice
+    #[arg(long, value_name = "N")]
+    pub dimensions: Option<NonZeroUsize>,
+
+    /// How vectors are written
+    #[arg(long, value_enum, default_value_t = Encoding::Json)]
+    pub encoding: Encoding,
+
+    /// Scale every vector to length 1, where the model does not
+    #[arg(long)]
+    pub normalize: bool,
+
+    /// How many threads embed [default: one a core]
+    #[arg(long, value_name = "N", env = "GOLDEN_EMBED_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+
+    /// The most texts that go to the model, or into a request, at once [default: what suits the provider]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<NonZeroUsize>,
+
+    /// Go on when the provider fails: its texts get error lines, and the exit code is 3 at the end
+    #[arg(long, conflicts_with = "fail_fast")]
+    pub keep_going: bool,
+
+    /// Stop at the first line that cannot be embedded, with exit code 1
+    #[arg(long)]
+    pub fail_fast: bool,
+
+    /// The longest line, in bytes; a longer one gets an error line
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub max_line: usize,
+
+    /// Print what would embed as one JSON object, and embed nothing: model, dimension, max_tokens
+    #[arg(long)]
+    pub info: bool,
+
+    #[command(flatten)]
+    pub report: ReportArgs,
+
+    /// Print the man page or shell completions
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub generate: Option<Generate>,
+}
+
+/// What ends a run early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The first line that cannot be embedded.
+    AtLine,
+    /// A provider that fails.
+    AtFailure,
+    /// Nothing but the end of the input.
+    Never,
+}
+
+impl Cli {
+    pub fn norm(&self) -> Norm {
+        if self.normalize { Norm::Unit } else { Norm::AsMade }
+    }
+
+    pub fn stop(&self) -> Stop {
+        match (self.fail_fast, self.keep_going) {
+            (true, _) => Stop::AtLine,
+            (false, true) => Stop::Never,
+            (false, false) => Stop::AtFailure,
+        }
+    }
+
+    pub fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  golden-export --chunks | golden-embed > vectors.jsonl
+  golden-import golden.json --db data/app.db --replace --embed 'golden-embed'
+  golden-embed --info
+
+Exit status: 0 done, 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";

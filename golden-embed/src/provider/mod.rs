@@ -1,0 +1,97 @@
+//! What makes vectors of texts.
+
+mod hash;
+
+use std::str::FromStr;
+
+use golden::{Error, Result};
+
+use crate::cli::Cli;
+use crate::identity::Info;
+
+/// What makes vectors of texts: a model on this machine, or a service.
+///
+/// A provider embeds one batch at a time and knows nothing of lines, order or caches. The session cuts
+/// texts into batches of its [`Shape`], calls `embed` from as many threads as `at_once` says, and checks what
+/// comes back: as many outcomes as texts, all vectors of one dimension, finite and not zero.
+pub trait Provider: Sync {
+    /// What it is. A service may have to be asked; it is then asked once, and again only if that failed.
+    fn info(&self) -> Result<Info>;
+
+    /// What it takes at a time.
+    fn shape(&self) -> Shape;
+
+    /// About how many tokens a text has, as they count for the shape; never too few.
+    fn tokens(&self, text: &str) -> usize {
+        text.len().div_ceil(2)
+    }
+
+    /// One outcome for each text, in their order. An error means that the provider has failed, after all
+    /// that it could try: the environment is at fault, not a text.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Outcome>>;
+}
+
+/// What a provider takes at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// How many batches may be under way at once: threads, or requests in flight. At least 1.
+    pub at_once: usize,
+    /// The most texts in a batch. At least 1.
+    pub texts: usize,
+    /// The most tokens in a batch; a text that has more goes alone.
+    pub tokens: usize,
+    /// Which texts go together.
+    pub order: Order,
+}
+
+/// Which texts go together into a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Those that stand together, so that the first answers come first.
+    AsRead,
+    /// Those of like length, the longest first: the shorter ones of a batch cost as much as its longest.
+    LongestFirst,
+}
+
+/// What came of one text.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Its vector.
+    Vector { vector: Vec<f32>, fit: Fit },
+    /// It cannot be embedded, whoever tries: why.
+    Refused(String),
+}
+
+/// Whether the model saw the whole text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It did, as far as we know.
+    Whole,
+    /// The text is longer than the model takes.
+    Long,
+}
+
+/// A provider as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Feature hashing: no model at all.
+    Hash,
+}
+
+impl FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "hash" => Ok(Self::Hash),
+            _ => Err(Error::usage(format!("`{text}` is none of hash"))),
+        }
+    }
+}
+
+/// The provider that was asked for.
+pub fn open(cli: &Cli) -> Result<Box<dyn Provider>> {
+    match &cli.provider {
+        Choice::Hash => Ok(Box::new(hash::Hash::new(cli))),
+    }
+}

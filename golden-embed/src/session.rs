@@ -1,0 +1,245 @@
+//! A run: lines are read ahead, embedded window by window, and answered in their order.
+
+use std::io::{BufWriter, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use golden::cli::{Input, Progress, Reporter};
+use golden::{Error, Kind, Result};
+use serde_json::value::RawValue;
+
+use crate::answer::{Answer, Embedding, Encoding};
+use crate::batches::{self, Done, Next};
+use crate::cli::{Cli, Stop};
+use crate::lines::{Line, Lines};
+use crate::provider::{Fit, Outcome, Provider};
+use crate::report::Report;
+
+/// How many batches' worth of texts a window holds for each that is under way: enough to find texts of like
+/// length, and to keep all workers busy while the last batches of it end.
+const BATCHES_PER_WORKER: usize = 4;
+
+/// The most bytes of text in a window, unless its last lines are longer.
+const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+
+/// The length of vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// As the model made them.
+    AsMade,
+    /// 1.
+    Unit,
+}
+
+/// A run of the program.
+pub struct Session<'a> {
+    provider: &'a dyn Provider,
+    encoding: Encoding,
+    norm: Norm,
+    stop: Stop,
+    max_line: usize,
+    /// Numbers in a vector, once that is known.
+    dimension: Option<usize>,
+    report: Report,
+}
+
+/// A line between question and answer.
+struct Slot {
+    id: Option<Box<RawValue>>,
+    state: State,
+}
+
+enum State {
+    Waiting,
+    Made(Vec<f32>),
+    Failed(Kind, String),
+    Answered,
+}
+
+impl<'a> Session<'a> {
+    /// A run with this provider.
+    pub fn new(cli: &Cli, provider: &'a dyn Provider) -> Result<Self> {
+        let info = provider.info()?;
+        Ok(Self {
+            provider,
+            encoding: cli.encoding,
+            norm: cli.norm(),
+            stop: cli.stop(),
+            max_line: cli.max_line,
+            dimension: info.dimension,
+            report: Report { model: info.identity(cli.norm()), ..Report::default() },
+        })
+    }
+
+    /// Answers every line of the input on standard output.
+    pub fn run(mut self, input: Input, reporter: &Reporter) -> Result<Report> {
+        let mut lines = Lines::new(input.reader, self.max_line);
+        let (sender, receiver) = sync_channel(1);
+        // Not a scoped thread: a run that ends early must not wait for input that may never come.
+        thread::spawn(move || {
+            loop {
+                let chunk = lines.chunk();
+                let is_last = !matches!(&chunk, Ok(lines) if !lines.is_empty());
+                if sender.send(chunk).is_err() || is_last {
+                    break;
+                }
+            }
+        });
+        let progress = Progress::start(reporter, "embedding", "texts", None);
+        let mut out = BufWriter::new(std::io::stdout());
+        let answered = self.answer_all(&receiver, &mut out, &progress);
+        drop(progress);
+        // What was answered before a failure is of use.
+        out.flush()?;
+        answered?;
+        Ok(self.report)
+    }
+
+    fn answer_all(
+        &mut self,
+        lines: &Receiver<Result<Vec<Line>>>,
+        out: &mut impl Write,
+        progress: &Progress,
+    ) -> Result<()> {
+        let shape = self.provider.shape();
+        let most = shape.at_once.saturating_mul(shape.texts).saturating_mul(BATCHES_PER_WORKER);
+        let mut read = Ok(());
+        while let Ok(first) = lines.recv() {
+            let (mut window, mut bytes) = (Vec::new(), 0);
+            let mut next = Some(first);
+            while let Some(chunk) = next {
+                match chunk {
+                    Ok(chunk) if chunk.is_empty() => break,
+                    Ok(chunk) => {
+                        bytes += chunk.iter().map(|line| line.text.as_ref().map_or(0, String::len)).sum::<usize>();
+                        window.extend(chunk);
+                    }
+                    Err(error) => {
+                        // The lines before it are answered first.
+                        read = Err(error);
+                        break;
+                    }
+                }
+                next = if window.len() < most && bytes < WINDOW_BYTES { lines.try_recv().ok() } else { None };
+            }
+            self.answer_window(window, out, progress)?;
+            out.flush()?;
+        }
+        read
+    }
+
+    /// Embeds the texts of a window, and writes its answers as far as they are complete.
+    fn answer_window(&mut self, window: Vec<Line>, out: &mut impl Write, progress: &Progress) -> Result<()> {
+        let mut slots = Vec::with_capacity(window.len());
+        let mut texts = Vec::new();
+        let mut slot_of_text = Vec::new();
+        for line in window {
+            let state = match line.text {
+                Ok(text) => {
+                    slot_of_text.push(slots.len());
+                    texts.push(text);
+                    State::Waiting
+                }
+                Err(wrong) => State::Failed(Kind::Data, wrong),
+            };
+            slots.push(Slot { id: line.id, state });
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut written = 0;
+        self.write_ready(&mut slots, &mut written, out, progress)?;
+        let mut failure = None;
+        let provider = self.provider;
+        batches::embed(provider, &texts, |Done { places, outcomes }| {
+            match outcomes {
+                Ok(outcomes) if outcomes.len() == places.len() => {
+                    for (place, outcome) in places.into_iter().zip(outcomes) {
+                        slots[slot_of_text[place]].state = self.checked(outcome)?;
+                    }
+                }
+                Ok(outcomes) => {
+                    let (got, asked) = (outcomes.len(), places.len());
+                    return Err(Error::environment(format!("{got} vectors came back for {asked} texts")));
+                }
+                Err(error) if self.stop == Stop::Never => {
+                    for place in places {
+                        slots[slot_of_text[place]].state = State::Failed(error.kind(), error.message().to_owned());
+                    }
+                }
+                Err(error) => failure = Some(error),
+            }
+            self.write_ready(&mut slots, &mut written, out, progress)?;
+            Ok(if failure.is_some() { Next::Stop } else { Next::GoOn })
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// The state that an outcome makes, if the provider keeps its word.
+    fn checked(&mut self, outcome: Outcome) -> Result<State> {
+        let (mut vector, fit) = match outcome {
+            Outcome::Vector { vector, fit } => (vector, fit),
+            Outcome::Refused(why) => return Ok(State::Failed(Kind::Data, why)),
+        };
+        let dimension = *self.dimension.get_or_insert(vector.len());
+        if vector.len() != dimension || vector.is_empty() {
+            let wrong = format!("a vector came back with {} numbers, not {dimension}", vector.len());
+            return Err(Error::environment(wrong));
+        }
+        if !vector.iter().all(|number| number.is_finite()) {
+            return Ok(State::Failed(Kind::Data, "the vector holds a number that is not finite".into()));
+        }
+        if vector.iter().all(|number| *number == 0.0) {
+            return Ok(State::Failed(Kind::Data, "the vector is zero".into()));
+        }
+        if self.norm == Norm::Unit {
+            to_unit(&mut vector);
+        }
+        self.report.embedded += 1;
+        self.report.long += u64::from(fit == Fit::Long);
+        Ok(State::Made(vector))
+    }
+
+    /// Writes the answers that are next in order.
+    fn write_ready(
+        &mut self,
+        slots: &mut [Slot],
+        written: &mut usize,
+        out: &mut impl Write,
+        progress: &Progress,
+    ) -> Result<()> {
+        while let Some(slot) = slots.get_mut(*written) {
+            let id = slot.id.as_deref();
+            match (std::mem::replace(&mut slot.state, State::Answered), id) {
+                (State::Waiting, _) => {
+                    slot.state = State::Waiting;
+                    break;
+                }
+                (State::Made(vector), Some(id)) => {
+                    let embedding = Embedding { vector: &vector, encoding: self.encoding };
+                    Answer::Vector { id, model: &self.report.model, embedding }.write(out)?;
+                }
+                (State::Failed(kind, error), id) => {
+                    Answer::Error { id, error: &error }.write(out)?;
+                    self.report.count_failure(kind);
+                    if self.stop == Stop::AtLine {
+                        return Err(Error::new(kind, error));
+                    }
+                }
+                (State::Answered | State::Made(_), _) => {}
+            }
+            self.report.lines += 1;
+            *written += 1;
+            progress.advance(1);
+        }
+        Ok(())
+    }
+}
+
+/// Scales a vector to length 1.
+pub fn to_unit(vector: &mut [f32]) {
+    let length = vector.iter().map(|number| f64::from(*number) * f64::from(*number)).sum::<f64>().sqrt();
+    if length > 0.0 && length.is_finite() {
+        for number in vector {
+            *number = (f64::from(*number) / length) as f32;
+        }
+    }
+}

@@ -7,7 +7,7 @@ use clap::Parser;
 use golden::cli::{Generate, ReportArgs};
 
 use crate::answer::Encoding;
-use crate::provider::Choice;
+use crate::provider::{Choice, LongText};
 use crate::session::Norm;
 
 /// Turn texts into vectors, JSON lines in and JSON lines out
@@ -23,13 +23,17 @@ pub struct Cli {
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
 
-    /// What makes the vectors: hash
-    #[arg(long, short, value_name = "PROVIDER", default_value = "hash", env = "GOLDEN_EMBED_PROVIDER")]
+    /// What makes the vectors: builtin, hash
+    #[arg(long, short, value_name = "PROVIDER", default_value = "builtin", env = "GOLDEN_EMBED_PROVIDER")]
     pub provider: Choice,
 
     /// Numbers in a vector, where the provider leaves a choice
     #[arg(long, value_name = "N")]
     pub dimensions: Option<NonZeroUsize>,
+
+    /// What to do with a text that is longer than the model takes
+    #[arg(long, value_enum, default_value_t = LongText::Truncate)]
+    pub long: LongText,
 
     /// How vectors are written
     #[arg(long, value_enum, default_value_t = Encoding::Json)]

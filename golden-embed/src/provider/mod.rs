@@ -1,6 +1,7 @@
 //! What makes vectors of texts.
 
 mod hash;
+mod local;
 
 use std::str::FromStr;
 
@@ -8,6 +9,8 @@ use golden::{Error, Result};
 
 use crate::cli::Cli;
 use crate::identity::Info;
+
+pub use self::local::LongText;
 
 /// What makes vectors of texts: a model on this machine, or a service.
 ///
@@ -74,6 +77,8 @@ pub enum Fit {
 /// A provider as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
+    /// The model inside this program.
+    Builtin,
     /// Feature hashing: no model at all.
     Hash,
 }
@@ -83,8 +88,9 @@ impl FromStr for Choice {
 
     fn from_str(text: &str) -> Result<Self> {
         match text {
+            "builtin" => Ok(Self::Builtin),
             "hash" => Ok(Self::Hash),
-            _ => Err(Error::usage(format!("`{text}` is none of hash"))),
+            _ => Err(Error::usage(format!("`{text}` is none of builtin, hash"))),
         }
     }
 }
@@ -92,6 +98,7 @@ impl FromStr for Choice {
 /// The provider that was asked for.
 pub fn open(cli: &Cli) -> Result<Box<dyn Provider>> {
     match &cli.provider {
+        Choice::Builtin => Ok(Box::new(local::builtin(cli)?)),
         Choice::Hash => Ok(Box::new(hash::Hash::new(cli))),
     }
 }

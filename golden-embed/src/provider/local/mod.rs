@@ -1,0 +1,93 @@
+//! Models that run on this machine: a tokenizer, a network, and how its output becomes one vector.
+
+mod builtin;
+mod network;
+mod tokens;
+
+use golden::Result;
+
+pub use self::builtin::builtin;
+use self::network::{Network, Pooling};
+pub use self::tokens::LongText;
+use self::tokens::Tokens;
+use super::{Fit, Order, Outcome, Provider, Shape};
+use crate::identity::Info;
+use crate::session::{Norm, to_unit};
+
+/// The most texts that one thread takes at a time.
+const TEXTS: usize = 32;
+
+/// The most windows that go through the network at once: more are no faster, for what they hold no longer
+/// fits into the processor's caches.
+const WINDOWS: usize = 8;
+
+/// A model on this machine.
+pub struct Local {
+    info: Info,
+    tokens: Tokens,
+    network: Network,
+    pooling: Pooling,
+    threads: usize,
+    /// The most windows that go through the network at once.
+    windows: usize,
+}
+
+/// A stretch of a text that the model takes as a whole.
+struct Window {
+    /// Whose it is.
+    text: usize,
+    ids: Vec<u32>,
+}
+
+impl Local {
+    /// The vectors of some windows, each weighted by its tokens and added to the sum of its text.
+    fn add(&self, windows: &[Window], sums: &mut [Vec<f32>]) -> Result<()> {
+        let ids: Vec<&[u32]> = windows.iter().map(|window| window.ids.as_slice()).collect();
+        for (window, vector) in windows.iter().zip(self.network.run(&ids, self.pooling)?) {
+            let weight = window.ids.len() as f32;
+            match sums.get_mut(window.text) {
+                Some(sum) if sum.is_empty() => *sum = vector.iter().map(|number| number * weight).collect(),
+                Some(sum) => sum.iter_mut().zip(vector).for_each(|(sum, number)| *sum += number * weight),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Provider for Local {
+    fn info(&self) -> Result<Info> {
+        Ok(self.info.clone())
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { at_once: self.threads, texts: TEXTS, tokens: usize::MAX, order: Order::LongestFirst }
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Outcome>> {
+        let mut windows = Vec::new();
+        let mut fits: Vec<Result<Fit, String>> = Vec::new();
+        for (text, content) in texts.iter().enumerate() {
+            fits.push(self.tokens.of(content).map(|tokens| {
+                windows.extend(tokens.windows.into_iter().map(|ids| Window { text, ids }));
+                tokens.fit
+            }));
+        }
+        // The shorter ones of a batch cost as much as its longest.
+        windows.sort_by_key(|window| window.ids.len());
+        let mut sums = vec![Vec::new(); texts.len()];
+        for windows in windows.chunks(self.windows) {
+            self.add(windows, &mut sums)?;
+        }
+        let outcome = |(fit, mut vector): (Result<Fit, String>, Vec<f32>)| match fit {
+            Ok(fit) => {
+                if self.info.norm == Norm::Unit {
+                    to_unit(&mut vector);
+                }
+                Outcome::Vector { vector, fit }
+            }
+            Err(why) => Outcome::Refused(why),
+        };
+        Ok(fits.into_iter().zip(sums).map(outcome).collect())
+    }
+}

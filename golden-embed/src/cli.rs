@@ -7,6 +7,7 @@ use clap::Parser;
 use golden::cli::{Generate, ReportArgs};
 
 use crate::answer::Encoding;
+use crate::cache::{self, Limit, Rehearsal};
 use crate::provider::{Choice, LongText};
 use crate::session::Norm;
 
@@ -50,6 +51,27 @@ pub struct Cli {
     /// The most texts that go to the model, or into a request, at once [default: what suits the provider]
     #[arg(long, value_name = "N")]
     pub batch: Option<NonZeroUsize>,
+
+    /// Keep vectors in FILE, and take from it what was made before [default: $XDG_CACHE_HOME/golden/embeddings.db,
+    /// then ~/.cache/golden/embeddings.db]
+    #[arg(long, value_name = "FILE", env = "GOLDEN_EMBED_CACHE", conflicts_with = "no_cache")]
+    pub cache: Option<PathBuf>,
+
+    /// Make every vector anew, and keep none
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// Say what the cache holds, and embed nothing
+    #[arg(long)]
+    pub cache_stats: bool,
+
+    /// Remove from the cache what was not used for so long (90d), or longest until it is so small (500MB)
+    #[arg(long, value_name = "AGE|SIZE", conflicts_with = "cache_stats")]
+    pub cache_prune: Option<Limit>,
+
+    /// With --cache-prune: say what would be removed, and remove nothing
+    #[arg(long, short = 'n', requires = "cache_prune")]
+    pub dry_run: bool,
 
     /// Go on when the provider fails: its texts get error lines, and the exit code is 3 at the end
     #[arg(long, conflicts_with = "fail_fast")]
@@ -97,6 +119,15 @@ impl Cli {
             (false, true) => Stop::Never,
             (false, false) => Stop::AtFailure,
         }
+    }
+
+    /// The cache's file: the one that was named, or the user's own.
+    pub fn cache_path(&self) -> Option<PathBuf> {
+        self.cache.clone().or_else(cache::default_path)
+    }
+
+    pub fn rehearsal(&self) -> Rehearsal {
+        if self.dry_run { Rehearsal::Dry } else { Rehearsal::Real }
     }
 
     pub fn threads(&self) -> usize {

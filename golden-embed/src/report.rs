@@ -14,6 +14,8 @@ pub struct Report {
     pub lines: u64,
     /// Texts that the provider embedded.
     pub embedded: u64,
+    /// Vectors that were in the cache.
+    pub cached: u64,
     /// Vectors whose text is longer than the model takes.
     pub long: u64,
     /// Lines that were answered with an error.
@@ -39,6 +41,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "embedded {} of {} lines with {}", self.lines - self.failed, self.lines, self.model)?;
+        if self.cached > 0 {
+            write!(f, "; {} from the cache", self.cached)?;
+        }
         if self.long > 0 {
             write!(f, "; {} longer than the model takes", self.long)?;
         }

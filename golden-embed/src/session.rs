@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::answer::{Answer, Embedding, Encoding};
 use crate::batches::{self, Done, Next};
+use crate::cache::{self, Cache, Cached, Key};
 use crate::cli::{Cli, Stop};
 use crate::lines::{Line, Lines};
-use crate::provider::{Fit, Outcome, Provider};
+use crate::provider::{Caching, Fit, LongText, Outcome, Provider};
 use crate::report::Report;
 
 /// How many batches' worth of texts a window holds for each that is under way: enough to find texts of like
@@ -40,6 +41,9 @@ pub struct Session<'a> {
     max_line: usize,
     /// Numbers in a vector, once that is known.
     dimension: Option<usize>,
+    /// Whether a vector of the beginning of a text will do.
+    long: LongText,
+    cache: Option<Cache>,
     report: Report,
 }
 
@@ -47,6 +51,13 @@ pub struct Session<'a> {
 struct Slot {
     id: Option<Box<RawValue>>,
     state: State,
+}
+
+/// A text without a vector.
+struct Wanted {
+    slot: usize,
+    text: String,
+    key: Option<Key>,
 }
 
 enum State {
@@ -58,8 +69,9 @@ enum State {
 
 impl<'a> Session<'a> {
     /// A run with this provider.
-    pub fn new(cli: &Cli, provider: &'a dyn Provider) -> Result<Self> {
+    pub fn new(cli: &Cli, provider: &'a dyn Provider, reporter: &Reporter) -> Result<Self> {
         let info = provider.info()?;
+        let identity = info.identity(cli.norm());
         Ok(Self {
             provider,
             encoding: cli.encoding,
@@ -67,7 +79,9 @@ impl<'a> Session<'a> {
             stop: cli.stop(),
             max_line: cli.max_line,
             dimension: info.dimension,
-            report: Report { model: info.identity(cli.norm()), ..Report::default() },
+            long: cli.long,
+            cache: open_cache(cli, provider, &identity, reporter)?,
+            report: Report { model: identity, ..Report::default() },
         })
     }
 
@@ -131,20 +145,20 @@ impl<'a> Session<'a> {
     /// Embeds the texts of a window, and writes its answers as far as they are complete.
     fn answer_window(&mut self, window: Vec<Line>, out: &mut impl Write, progress: &Progress) -> Result<()> {
         let mut slots = Vec::with_capacity(window.len());
-        let mut texts = Vec::new();
-        let mut slot_of_text = Vec::new();
+        let mut wanted = Vec::new();
         for line in window {
             let state = match line.text {
                 Ok(text) => {
-                    slot_of_text.push(slots.len());
-                    texts.push(text);
+                    let key = self.cache.as_ref().map(|_| cache::key(&text));
+                    wanted.push(Wanted { slot: slots.len(), text, key });
                     State::Waiting
                 }
                 Err(wrong) => State::Failed(Kind::Data, wrong),
             };
             slots.push(Slot { id: line.id, state });
         }
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        self.take_from_cache(&mut wanted, &mut slots)?;
+        let texts: Vec<&str> = wanted.iter().map(|wanted| wanted.text.as_str()).collect();
         let mut written = 0;
         self.write_ready(&mut slots, &mut written, out, progress)?;
         let mut failure = None;
@@ -152,8 +166,11 @@ impl<'a> Session<'a> {
         batches::embed(provider, &texts, |Done { places, outcomes }| {
             match outcomes {
                 Ok(outcomes) if outcomes.len() == places.len() => {
-                    for (place, outcome) in places.into_iter().zip(outcomes) {
-                        slots[slot_of_text[place]].state = self.checked(outcome)?;
+                    let done: Vec<_> = places.iter().map(|place| &wanted[*place]).zip(outcomes).collect();
+                    self.keep(&done);
+                    self.report.embedded += done.len() as u64;
+                    for (wanted, outcome) in done {
+                        slots[wanted.slot].state = self.checked(outcome)?;
                     }
                 }
                 Ok(outcomes) => {
@@ -162,7 +179,7 @@ impl<'a> Session<'a> {
                 }
                 Err(error) if self.stop == Stop::Never => {
                     for place in places {
-                        slots[slot_of_text[place]].state = State::Failed(error.kind(), error.message().to_owned());
+                        slots[wanted[place].slot].state = State::Failed(error.kind(), error.message().to_owned());
                     }
                 }
                 Err(error) => failure = Some(error),
@@ -171,6 +188,36 @@ impl<'a> Session<'a> {
             Ok(if failure.is_some() { Next::Stop } else { Next::GoOn })
         })?;
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Fills the slots whose vectors are in the cache, and leaves the others wanted.
+    fn take_from_cache(&mut self, wanted: &mut Vec<Wanted>, slots: &mut [Slot]) -> Result<()> {
+        let Some(cache) = &mut self.cache else { return Ok(()) };
+        let keys: Vec<Key> = wanted.iter().filter_map(|wanted| wanted.key).collect();
+        let found = cache.get(&keys);
+        let mut missing = Vec::new();
+        for (wanted, cached) in std::mem::take(wanted).into_iter().zip(found) {
+            // Where long texts are refused, the vector of one's beginning does not count.
+            match cached.filter(|cached| cached.fit == Fit::Whole || self.long != LongText::Error) {
+                Some(Cached { vector, fit }) => {
+                    self.report.cached += 1;
+                    slots[wanted.slot].state = self.checked(Outcome::Vector { vector, fit })?;
+                }
+                None => missing.push(wanted),
+            }
+        }
+        *wanted = missing;
+        Ok(())
+    }
+
+    /// Keeps vectors for the next run.
+    fn keep(&mut self, done: &[(&Wanted, Outcome)]) {
+        let Some(cache) = &mut self.cache else { return };
+        let entry = |(wanted, outcome): &'_ (&Wanted, Outcome)| match outcome {
+            Outcome::Vector { vector, fit } => wanted.key.map(|key| (key, vector.clone(), *fit)),
+            Outcome::Refused(_) => None,
+        };
+        cache.put(&done.iter().filter_map(entry).collect::<Vec<_>>());
     }
 
     /// The state that an outcome makes, if the provider keeps its word.
@@ -193,7 +240,6 @@ impl<'a> Session<'a> {
         if self.norm == Norm::Unit {
             to_unit(&mut vector);
         }
-        self.report.embedded += 1;
         self.report.long += u64::from(fit == Fit::Long);
         Ok(State::Made(vector))
     }
@@ -241,5 +287,22 @@ pub fn to_unit(vector: &mut [f32]) {
         for number in vector {
             *number = (f64::from(*number) / length) as f32;
         }
+    }
+}
+
+/// The cache, unless there is none or it is of no use.
+fn open_cache(cli: &Cli, provider: &dyn Provider, identity: &str, reporter: &Reporter) -> Result<Option<Cache>> {
+    if cli.no_cache || provider.caching() == Caching::Pointless {
+        return Ok(None);
+    }
+    let Some(path) = cli.cache_path() else { return Ok(None) };
+    match Cache::open(&path, identity.to_owned(), reporter) {
+        Ok(cache) => Ok(Some(cache)),
+        // Nobody asked for this one.
+        Err(error) if cli.cache.is_none() => {
+            reporter.warn(format!("{}; going on without a cache", error.message()));
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

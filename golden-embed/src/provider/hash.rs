@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use golden::Result;
 use sha2::{Digest, Sha256};
 
-use super::{Fit, Order, Outcome, Provider, Shape};
+use super::{Caching, Fit, Order, Outcome, Provider, Shape};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::session::{Norm, to_unit};
@@ -88,6 +88,10 @@ impl Provider for Hash {
 
     fn shape(&self) -> Shape {
         Shape { at_once: self.threads, texts: self.batch, tokens: usize::MAX, order: Order::AsRead }
+    }
+
+    fn caching(&self) -> Caching {
+        Caching::Pointless
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Outcome>> {

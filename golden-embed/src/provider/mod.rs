@@ -24,6 +24,11 @@ pub trait Provider: Sync {
     /// What it takes at a time.
     fn shape(&self) -> Shape;
 
+    /// Whether looking a vector up is worth it, or making it takes no longer.
+    fn caching(&self) -> Caching {
+        Caching::Worthwhile
+    }
+
     /// About how many tokens a text has, as they count for the shape; never too few.
     fn tokens(&self, text: &str) -> usize {
         text.len().div_ceil(2)
@@ -54,6 +59,15 @@ pub enum Order {
     AsRead,
     /// Those of like length, the longest first: the shorter ones of a batch cost as much as its longest.
     LongestFirst,
+}
+
+/// Whether vectors are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// They take long to make, or cost money.
+    Worthwhile,
+    /// They are made as fast as they are found.
+    Pointless,
 }
 
 /// What came of one text.

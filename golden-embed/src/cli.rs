@@ -24,7 +24,7 @@ pub struct Cli {
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
 
-    /// What makes the vectors: builtin, hash
+    /// What makes the vectors: builtin, onnx:DIR, static:DIR, hash
     #[arg(long, short, value_name = "PROVIDER", default_value = "builtin", env = "GOLDEN_EMBED_PROVIDER")]
     pub provider: Choice,
 

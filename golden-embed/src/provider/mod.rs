@@ -3,6 +3,7 @@
 mod hash;
 mod local;
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use golden::{Error, Result};
@@ -93,6 +94,10 @@ pub enum Fit {
 pub enum Choice {
     /// The model inside this program.
     Builtin,
+    /// A folder as sentence-transformers writes it, with a model.onnx.
+    Onnx(PathBuf),
+    /// A folder as model2vec writes it.
+    Static(PathBuf),
     /// Feature hashing: no model at all.
     Hash,
 }
@@ -101,10 +106,13 @@ impl FromStr for Choice {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if let Some((kind @ ("onnx" | "static"), folder)) = text.split_once(':') {
+            return Ok(if kind == "onnx" { Self::Onnx(folder.into()) } else { Self::Static(folder.into()) });
+        }
         match text {
             "builtin" => Ok(Self::Builtin),
             "hash" => Ok(Self::Hash),
-            _ => Err(Error::usage(format!("`{text}` is none of builtin, hash"))),
+            _ => Err(Error::usage(format!("`{text}` is none of builtin, onnx:DIR, static:DIR, hash"))),
         }
     }
 }
@@ -113,6 +121,8 @@ impl FromStr for Choice {
 pub fn open(cli: &Cli) -> Result<Box<dyn Provider>> {
     match &cli.provider {
         Choice::Builtin => Ok(Box::new(local::builtin(cli)?)),
+        Choice::Onnx(folder) => Ok(Box::new(local::onnx(folder, cli)?)),
+        Choice::Static(folder) => Ok(Box::new(local::Fixed::open(folder, cli)?)),
         Choice::Hash => Ok(Box::new(hash::Hash::new(cli))),
     }
 }

@@ -4,7 +4,7 @@ use golden::{Error, Result};
 use rten::ModelOptions;
 
 use super::network::{Network, Pooling};
-use super::tokens::Tokens;
+use super::tokens::{Marks, Tokens};
 use super::{Local, WINDOWS};
 use crate::cli::Cli;
 use crate::identity::Info;
@@ -43,7 +43,7 @@ pub fn builtin(cli: &Cli) -> Result<Local> {
     let threads = cli.threads();
     Ok(Local {
         info,
-        tokens: Tokens::new(TOKENIZER, MAX_TOKENS, cli.long)?,
+        tokens: Tokens::new(TOKENIZER, MAX_TOKENS, cli.long, Marks::Added)?,
         network: Network::new(model, threads)?,
         pooling: Pooling::Mean,
         threads,

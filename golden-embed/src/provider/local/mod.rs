@@ -1,13 +1,19 @@
 //! Models that run on this machine: a tokenizer, a network, and how its output becomes one vector.
 
 mod builtin;
+mod fixed;
+mod folder;
 mod network;
+mod onnx;
+mod tensors;
 mod tokens;
 
 use golden::Result;
 
 pub use self::builtin::builtin;
+pub use self::fixed::Fixed;
 use self::network::{Network, Pooling};
+pub use self::onnx::onnx;
 pub use self::tokens::LongText;
 use self::tokens::Tokens;
 use super::{Fit, Order, Outcome, Provider, Shape};

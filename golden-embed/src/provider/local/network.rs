@@ -74,6 +74,16 @@ impl Network {
 }
 
 impl Pooling {
+    /// How it enters an identity.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Cls => "cls",
+            Self::Max => "max",
+            Self::LastToken => "lasttoken",
+        }
+    }
+
     /// One vector of those of all tokens, which stand one behind another.
     fn pool(self, tokens: &[f32], width: usize) -> Vec<f32> {
         let mut vectors = tokens.chunks_exact(width);

@@ -1,8 +1,11 @@
 //! Texts cut into the tokens that a model takes, and into windows where it takes fewer.
 
+use std::borrow::Cow;
+
 use clap::ValueEnum;
 use golden::{Error, Result};
 use serde_json::Value;
+use tokenizers::models::ModelWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
 
 use crate::provider::Fit;
@@ -35,11 +38,29 @@ const PIECE: usize = 64 * 1024;
 /// More bytes than the words of so many tokens usually have: the beginning of a text that is truncated.
 const BYTES_PER_TOKEN: usize = 16;
 
+/// The most bytes of a text that is truncated anyway, however few tokens they make.
+const MOST: usize = 512 * 1024;
+
+/// Whether a text's tokens stand between those that mark its beginning and end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    Added,
+    None,
+}
+
 /// A tokenizer and the limits of its model.
 pub struct Tokens {
+    /// Gives no more tokens than the model takes.
     tokenizer: Tokenizer,
+    /// Gives all, where the mean of a long text is wanted.
+    untruncated: Option<Tokenizer>,
     max_tokens: usize,
     long: LongText,
+    marks: Marks,
+    /// Stands before every text.
+    prompt: String,
+    /// The most characters of a text that are looked at.
+    most_chars: Option<usize>,
 }
 
 /// The tokens of a text.
@@ -52,20 +73,63 @@ pub struct Tokenized {
 
 impl Tokens {
     /// A tokenizer as its JSON describes it, with the model's own limit instead of any that stands there.
-    pub fn new(json: &[u8], max_tokens: usize, long: LongText) -> Result<Self> {
+    pub fn new(json: &[u8], max_tokens: usize, long: LongText, marks: Marks) -> Result<Self> {
         let wrong = |error| Error::data(format!("the tokenizer cannot be used: {error}"));
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(wrong)?;
         if max_tokens <= tokenizer.get_post_processor().map_or(0, |added| added.added_tokens(false)) {
             return Err(Error::data(format!("{max_tokens} tokens are too few for the model's own marks")));
         }
         tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(wrong)?;
+        let untruncated = (long == LongText::Mean).then(|| tokenizer.clone());
         let truncation = TruncationParams { max_length: max_tokens, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(wrong)?;
-        Ok(Self { tokenizer, max_tokens, long })
+        Ok(Self { tokenizer, untruncated, max_tokens, long, marks, prompt: String::new(), most_chars: None })
+    }
+
+    /// Puts this before every text.
+    pub fn with_prompt(mut self, prompt: &str) -> Self {
+        self.prompt = prompt.to_owned();
+        self
+    }
+
+    /// Looks at no more than the first characters of a text.
+    pub fn with_most_chars(mut self, most: usize) -> Self {
+        self.most_chars = Some(most);
+        self
+    }
+
+    /// The length of the token in the middle, when all are sorted by length.
+    pub fn median_length(&self) -> usize {
+        let mut lengths: Vec<usize> =
+            self.tokenizer.get_vocab(true).keys().map(|token| token.chars().count()).collect();
+        lengths.sort_unstable();
+        let middle = lengths.len() / 2;
+        match lengths.as_slice() {
+            [] => 1,
+            lengths if lengths.len() % 2 == 1 => lengths[middle],
+            lengths => (lengths[middle - 1] + lengths[middle]) / 2,
+        }
+    }
+
+    /// The token that stands for what the tokenizer does not know.
+    pub fn unknown(&self) -> Option<u32> {
+        let token = match self.tokenizer.get_model() {
+            ModelWrapper::WordPiece(model) => &model.unk_token,
+            ModelWrapper::WordLevel(model) => &model.unk_token,
+            ModelWrapper::BPE(model) => model.unk_token.as_ref()?,
+            // Its own is private, and shows only in its JSON.
+            ModelWrapper::Unigram(model) => {
+                let id = serde_json::to_value(model).ok()?.get("unk_id")?.as_u64()?;
+                return u32::try_from(id).ok();
+            }
+        };
+        self.tokenizer.token_to_id(token)
     }
 
     /// The tokens of a text, or why it cannot have any.
     pub fn of(&self, text: &str) -> Result<Tokenized, String> {
+        let text = &if self.prompt.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(self.prompt.clone() + text) };
         match self.long {
             LongText::Mean => self.all(text),
             LongText::Truncate => self.beginning(text),
@@ -80,36 +144,50 @@ impl Tokens {
     }
 
     fn beginning(&self, text: &str) -> Result<Tokenized, String> {
-        let mut bytes = self.max_tokens * BYTES_PER_TOKEN;
+        let last = self.most_chars.and_then(|most| text.char_indices().nth(most));
+        let shorter = last.map_or(text, |(end, _)| text.split_at(end).0);
+        let mut bytes = self.max_tokens.saturating_mul(BYTES_PER_TOKEN);
         loop {
-            let (beginning, rest) = split(text, bytes);
+            let (beginning, rest) = split(shorter, bytes.min(MOST));
             let encoding = self.encode(beginning)?;
             let overflows = !encoding.get_overflowing().is_empty();
-            if overflows || rest.is_empty() {
-                let fit = if overflows { Fit::Long } else { Fit::Whole };
+            if overflows || rest.is_empty() || bytes >= MOST {
+                let is_long = overflows || !rest.is_empty() || last.is_some();
+                let fit = if is_long { Fit::Long } else { Fit::Whole };
                 return Ok(Tokenized { windows: vec![encoding.get_ids().to_vec()], fit });
             }
             // Long words, or much white space.
-            bytes *= 4;
+            bytes = bytes.saturating_mul(4);
         }
     }
 
     fn all(&self, text: &str) -> Result<Tokenized, String> {
+        let beginning = self.beginning(text)?;
+        let Some(untruncated) = self.untruncated.as_ref().filter(|_| beginning.fit == Fit::Long) else {
+            return Ok(beginning);
+        };
+        let added = self.tokenizer.get_post_processor().map_or(0, |marks| marks.added_tokens(false));
         let (mut windows, mut rest) = (Vec::new(), text);
-        while !rest.is_empty() || windows.is_empty() {
+        while !rest.is_empty() {
             let (piece, behind) = split(rest, PIECE);
-            let encoding = self.encode(piece)?;
-            windows.push(encoding.get_ids().to_vec());
-            windows.extend(encoding.get_overflowing().iter().map(|window| window.get_ids().to_vec()));
+            let tokens = untruncated.encode(piece, false).map_err(|error| no_tokens(&error))?;
+            for stretch in tokens.get_offsets().chunks(self.max_tokens.saturating_sub(added).max(1)) {
+                let (Some((start, _)), Some((_, end))) = (stretch.first(), stretch.last()) else { continue };
+                let window = piece.get(*start..*end).unwrap_or_default();
+                windows.push(self.encode(window)?.get_ids().to_vec());
+            }
             rest = behind;
         }
-        let fit = if windows.len() > 1 { Fit::Long } else { Fit::Whole };
-        Ok(Tokenized { windows, fit })
+        Ok(Tokenized { windows, fit: Fit::Long })
     }
 
     fn encode(&self, text: &str) -> Result<Encoding, String> {
-        self.tokenizer.encode(text, true).map_err(|error| format!("its text cannot be cut into tokens: {error}"))
+        self.tokenizer.encode(text, self.marks == Marks::Added).map_err(|error| no_tokens(&error))
     }
+}
+
+fn no_tokens(error: &dyn std::fmt::Display) -> String {
+    format!("its text cannot be cut into tokens: {error}")
 }
 
 /// Splits a text near `bytes`, behind white space where there is some.

@@ -1,0 +1,132 @@
+//! `onnx:DIR`: a folder as sentence-transformers writes it, with the network as model.onnx.
+
+use std::path::Path;
+
+use golden::{Error, Result};
+use rten::ModelOptions;
+use serde_json::Value;
+
+use super::folder::Folder;
+use super::network::{Network, Pooling};
+use super::tokens::{Marks, Tokens};
+use super::{Local, WINDOWS};
+use crate::cli::Cli;
+use crate::identity::Info;
+use crate::session::Norm;
+
+/// What a model takes that does not say so, as sentence-transformers assumes.
+const MAX_TOKENS: usize = 512;
+
+/// Where a model says how many tokens it takes.
+const LIMITS: [(&str, &str); 3] = [
+    ("sentence_bert_config.json", "max_seq_length"),
+    ("tokenizer_config.json", "model_max_length"),
+    ("config.json", "max_position_embeddings"),
+];
+
+/// The provider `onnx`.
+pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
+    let folder = Folder::new(path);
+    let file = if folder.path("model.onnx").exists() { "model.onnx" } else { "onnx/model.onnx" };
+    let (weights, tokenizer) = (folder.read(file)?, folder.read("tokenizer.json")?);
+    let max_tokens = folder.number(&LIMITS)?.unwrap_or(MAX_TOKENS);
+    let modules = Modules::of(&folder)?;
+    let prompt = default_prompt(&folder)?;
+    let model = ModelOptions::with_all_ops().prepack_weights(true).load(weights.bytes);
+    let model = model.map_err(|error| {
+        Error::data(format!("cannot load {}: {error}", folder.path(file).display()))
+            .guidance("weights in a file of their own beside model.onnx are not read: put them into it")
+    })?;
+    let threads = cli.threads();
+    let network = Network::new(model, threads)?;
+    let tokens = Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::Added)?.with_prompt(&prompt);
+    // The model is asked once: its folder may say anything.
+    let ids = tokens.of("dimension").map_err(Error::data)?.windows;
+    let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+    let dimension = network.run(&ids, modules.pooling)?.first().map_or(0, Vec::len);
+    let settings = [
+        ("weights", weights.sha256.into()),
+        ("tokenizer", tokenizer.sha256.into()),
+        ("pooling", modules.pooling.name().into()),
+        ("max_tokens", max_tokens.into()),
+        ("long", cli.long.setting()),
+        ("prompt", prompt.into()),
+        ("dimension", dimension.into()),
+    ];
+    Ok(Local {
+        info: Info {
+            provider: "onnx",
+            name: folder.name(),
+            settings: settings.into(),
+            dimension: Some(dimension),
+            max_tokens: Some(max_tokens),
+            norm: modules.norm,
+        },
+        tokens,
+        network,
+        pooling: modules.pooling,
+        threads,
+        windows: cli.batch.map_or(WINDOWS, usize::from),
+    })
+}
+
+/// What comes behind the network.
+struct Modules {
+    pooling: Pooling,
+    norm: Norm,
+}
+
+impl Modules {
+    fn of(folder: &Folder) -> Result<Self> {
+        let mut modules = Self { pooling: Pooling::Mean, norm: Norm::AsMade };
+        let listed = folder.settings("modules.json")?;
+        for module in listed.as_array().into_iter().flatten() {
+            let text = |member: &str| module.get(member).and_then(Value::as_str).unwrap_or_default();
+            match text("type").rsplit('.').next().unwrap_or_default() {
+                "Transformer" => {}
+                "Normalize" => modules.norm = Norm::Unit,
+                "Pooling" => {
+                    let file = format!("{}/config.json", text("path"));
+                    modules.pooling = pooling(&folder.settings(&file)?)
+                        .ok_or_else(|| Error::data(format!("{file}: no pooling that is known here")))?;
+                }
+                other => {
+                    return Err(Error::data(format!("the model has a module `{other}`"))
+                        .guidance("known are Transformer, Pooling and Normalize"));
+                }
+            }
+        }
+        Ok(modules)
+    }
+}
+
+/// The pooling of a `1_Pooling/config.json`, in the older form or the newer.
+fn pooling(config: &Value) -> Option<Pooling> {
+    let forms = [
+        ("mean", "pooling_mode_mean_tokens", Pooling::Mean),
+        ("cls", "pooling_mode_cls_token", Pooling::Cls),
+        ("max", "pooling_mode_max_tokens", Pooling::Max),
+        ("lasttoken", "pooling_mode_lasttoken", Pooling::LastToken),
+    ];
+    let config = config.as_object()?;
+    let mut found = forms.iter().filter(|(name, flag, _)| {
+        config.get("pooling_mode").and_then(Value::as_str) == Some(name)
+            || config.get(*flag).and_then(Value::as_bool) == Some(true)
+    });
+    // Several at once are put side by side there.
+    let others = config.iter().filter(|(key, value)| key.starts_with("pooling_mode_") && value.as_bool() == Some(true));
+    match (found.next(), found.next(), others.count()) {
+        (Some((_, _, pooling)), None, 0 | 1) => Some(*pooling),
+        _ => None,
+    }
+}
+
+/// What stands before every text, where the model says so.
+fn default_prompt(folder: &Folder) -> Result<String> {
+    let config = folder.settings("config_sentence_transformers.json")?;
+    let Some(name) = config.get("default_prompt_name").and_then(Value::as_str) else { return Ok(String::new()) };
+    match config.get("prompts").and_then(|prompts| prompts.get(name)).and_then(Value::as_str) {
+        Some(prompt) => Ok(prompt.to_owned()),
+        None => Err(Error::data(format!("config_sentence_transformers.json has no prompt `{name}`"))),
+    }
+}

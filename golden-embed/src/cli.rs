@@ -8,7 +8,7 @@ use golden::cli::{Generate, ReportArgs};
 
 use crate::answer::Encoding;
 use crate::cache::{self, Limit, Rehearsal};
-use crate::provider::{Choice, LongText};
+use crate::provider::{Choice, LongText, ServiceArgs};
 use crate::session::Norm;
 
 /// Turn texts into vectors, JSON lines in and JSON lines out
@@ -24,7 +24,7 @@ pub struct Cli {
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
 
-    /// What makes the vectors: builtin, onnx:DIR, static:DIR, hash
+    /// What makes the vectors: builtin, onnx:DIR, static:DIR, hash, or a service: openai, voyage, ollama, tei
     #[arg(long, short, value_name = "PROVIDER", default_value = "builtin", env = "GOLDEN_EMBED_PROVIDER")]
     pub provider: Choice,
 
@@ -88,6 +88,9 @@ pub struct Cli {
     /// Print what would embed as one JSON object, and embed nothing: model, dimension, max_tokens
     #[arg(long)]
     pub info: bool,
+
+    #[command(flatten)]
+    pub service: ServiceArgs,
 
     #[command(flatten)]
     pub report: ReportArgs,

@@ -1,6 +1,7 @@
 //! What makes vectors of texts.
 
 mod hash;
+mod http;
 mod local;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use golden::{Error, Result};
 use crate::cli::Cli;
 use crate::identity::Info;
 
+pub use self::http::ServiceArgs;
 pub use self::local::LongText;
 
 /// What makes vectors of texts: a model on this machine, or a service.
@@ -100,6 +102,8 @@ pub enum Choice {
     Static(PathBuf),
     /// Feature hashing: no model at all.
     Hash,
+    /// A service over HTTP.
+    Service(http::Name),
 }
 
 impl FromStr for Choice {
@@ -112,17 +116,28 @@ impl FromStr for Choice {
         match text {
             "builtin" => Ok(Self::Builtin),
             "hash" => Ok(Self::Hash),
-            _ => Err(Error::usage(format!("`{text}` is none of builtin, onnx:DIR, static:DIR, hash"))),
+            _ => match text.parse() {
+                Ok(name) => Ok(Self::Service(name)),
+                Err(()) => {
+                    let names = http::NAMES;
+                    Err(Error::usage(format!("`{text}` is none of builtin, onnx:DIR, static:DIR, hash, {names}")))
+                }
+            },
         }
     }
 }
 
 /// The provider that was asked for.
 pub fn open(cli: &Cli) -> Result<Box<dyn Provider>> {
+    let is_service = matches!(cli.provider, Choice::Service(_));
+    if let Some(option) = cli.service.given().filter(|_| !is_service) {
+        return Err(Error::usage(format!("{option} is for a service: --provider {}", http::NAMES)));
+    }
     match &cli.provider {
         Choice::Builtin => Ok(Box::new(local::builtin(cli)?)),
         Choice::Onnx(folder) => Ok(Box::new(local::onnx(folder, cli)?)),
         Choice::Static(folder) => Ok(Box::new(local::Fixed::open(folder, cli)?)),
         Choice::Hash => Ok(Box::new(hash::Hash::new(cli))),
+        Choice::Service(name) => Ok(Box::new(http::Service::open(*name, cli)?)),
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use golden::{Error, Result, visible};
 use serde::Deserialize;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderMap, HeaderValue, Request, Uri};
+use ureq::{Agent, Proxy};
 
 use super::address::{Address, Road};
 use super::key::Key;
@@ -103,7 +103,13 @@ impl Client {
         if matches!(address.road, Road::Loopback { .. }) {
             config = config.proxy(None);
         }
-        if address.road != (Road::Loopback { is_encrypted: false }) {
+        let may_encrypt = match address.road {
+            Road::Loopback { is_encrypted } => is_encrypted,
+            Road::Encrypted => true,
+            // The way to a proxy may be.
+            Road::InClear => Proxy::try_from_env().is_some(),
+        };
+        if may_encrypt {
             config = config.tls_config(trust::tls(options.ca_file.as_deref())?);
         }
         Ok(Self {
@@ -193,14 +199,14 @@ impl Client {
             }
         }
         if let Some(kind) = body.mime_type().filter(|kind| !kind.ends_with("json")) {
-            return Err(Trouble::Lasting(self.useless(&format!("the answer is {}, not JSON", visible(kind)))));
+            return Err(Trouble::Lasting(self.useless(&format!("the answer is {}, not JSON", self.shown(kind)))));
         }
         let bytes = body.with_config().limit(most).read_to_vec().map_err(|error| self.trouble(error))?;
         serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
             serde_json::error::Category::Eof => Trouble::Passing { what: "the answer breaks off".into(), wait: None },
             _ => {
-                let why = self.hide(&error.to_string());
-                Trouble::Lasting(self.useless(&format!("the answer is not what was asked for: {}", visible(&why))))
+                let why = self.shown(&error.to_string());
+                Trouble::Lasting(self.useless(&format!("the answer is not what was asked for: {why}")))
             }
         })
     }
@@ -224,13 +230,13 @@ impl Client {
             ureq::Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
                 Some(why) => untrusted(why),
                 None if error.kind() == io::ErrorKind::UnexpectedEof => passing("the connection was cut".into()),
-                None => passing(self.hide(&error.to_string())),
+                None => passing(self.shown(&error.to_string())),
             },
             ureq::Error::Rustls(why) => untrusted(&why),
             ureq::Error::HostNotFound => passing("there is no such host".into()),
             // What it says may hold the proxy's password.
             ureq::Error::ConnectProxyFailed(_) => passing("the proxy does not connect".into()),
-            error => passing(self.hide(&error.to_string())),
+            error => passing(self.shown(&error.to_string())),
         }
     }
 
@@ -257,7 +263,7 @@ impl Client {
         let location = headers.get(LOCATION).and_then(|location| location.to_str().ok()?.parse::<Uri>().ok());
         let target = location.as_ref().and_then(Uri::authority).map_or("elsewhere".to_owned(), |authority| {
             let host = authority.as_str().rsplit('@').next().unwrap_or_default();
-            format!("to {}", self.hide(&visible(host)))
+            format!("to {}", self.shown(host))
         });
         self.about(&format!("status {status}: it sends us {target}, and redirections are not followed"))
             .guidance("the key and the texts would go there; if that is right, name that address with --url")
@@ -267,7 +273,9 @@ impl Client {
         Error::environment(format!("the service at {}: {what}", self.host()))
     }
 
-    fn hide(&self, message: &str) -> String {
-        self.key.as_ref().map_or_else(|| message.to_owned(), |key| key.hide(message))
+    /// What others wrote, as it may be shown.
+    pub fn shown(&self, text: &str) -> String {
+        let hidden = self.key.as_ref().map(|key| key.hide(text));
+        visible(hidden.as_deref().unwrap_or(text)).into_owned()
     }
 }

@@ -193,3 +193,27 @@ impl Provider for Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn batches_keep_to_what_is_documented() {
+        let shape = |arguments: &str| {
+            let all = format!("golden-embed --url http://127.0.0.1:1 --model m {arguments}");
+            let cli = Cli::try_parse_from(all.split(' ')).unwrap_or_else(|error| panic!("{error}"));
+            let crate::provider::Choice::Service(name) = cli.provider else { panic!("{arguments}") };
+            let shape = Service::open(name, &cli).unwrap_or_else(|error| panic!("{error}")).shape();
+            (shape.texts, shape.tokens)
+        };
+        assert_eq!(shape("--provider openai --batch 5000"), (2048, 300_000));
+        assert_eq!(shape("--provider voyage --batch 5000"), (1000, 120_000));
+        assert_eq!(shape("--provider ollama --batch 5000"), (5000, usize::MAX));
+        assert_eq!(shape("--provider tei --batch 5000"), (32, usize::MAX));
+        assert_eq!(shape("--provider openai --batch 10").0, 10);
+        assert_eq!(shape("--provider openai").0, 256);
+    }
+}

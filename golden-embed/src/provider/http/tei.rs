@@ -45,16 +45,17 @@ impl Tei {
 impl Dialect for Tei {
     fn describe(&self, client: &Client) -> Result<Description> {
         let running: Running = client.get("/info")?;
+        let name = client.shown(&running.model_id);
         if let Some(asked) = self.model.as_deref().filter(|asked| *asked != running.model_id) {
-            let wrong = format!("the service at {} runs {}, not {asked}", client.host(), running.model_id);
+            let wrong = format!("the service at {} runs {name}, not {asked}", client.host());
             return Err(Error::environment(wrong).guidance("start it with that model, or name the one it runs"));
         }
         let Some(embedding) = running.model_type.get("embedding") else {
-            let wrong = format!("the service at {} runs {}, which embeds nothing", client.host(), running.model_id);
+            let wrong = format!("the service at {} runs {name}, which embeds nothing", client.host());
             return Err(Error::environment(wrong).guidance("start it with an embedding model"));
         };
         let settings: [(&'static str, Value); 6] = [
-            ("model", running.model_id.as_str().into()),
+            ("model", name.as_str().into()),
             ("revision", running.model_sha.into()),
             ("dtype", running.model_dtype.into()),
             ("pooling", embedding.get("pooling").cloned().unwrap_or_default()),
@@ -63,7 +64,7 @@ impl Dialect for Tei {
         ];
         let info = Info {
             provider: "tei",
-            name: running.model_id.replace('@', "-"),
+            name: name.replace('@', "-"),
             settings: settings.into(),
             dimension: self.dimensions,
             max_tokens: running.max_input_length,

@@ -1,0 +1,163 @@
+//! What is tried again, how often, and when it is given up.
+
+use std::time::Duration;
+
+use golden_tests::Sandbox;
+use serde_json::json;
+
+use crate::server::{Reply, Request, Server};
+use crate::services::{ALL, Service, assert_embedded, texts};
+
+/// A server that does this to the first requests for vectors, and then behaves.
+fn at_first(service: Service, times: usize, reply: impl Fn() -> Reply + Send + Sync + 'static) -> Server {
+    Server::start(
+        move |request, before| if request.is_post() && before < times { reply() } else { service.well(request) },
+    )
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        let texts = texts(&sandbox, 3);
+        for status in [408, 409, 429, 500, 502, 503, 504, 529] {
+            let server = at_first(service, 2, move || Reply::status(status, "in a moment"));
+            assert_embedded(&service.embed(&sandbox, &server, "--batch 3 --in-flight 1").ok(), &texts);
+            assert_eq!(server.posts().len(), 3, "{service:?} {status}");
+        }
+    }
+}
+
+#[test]
+fn what_will_not_pass_is_not() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        texts(&sandbox, 3);
+        for status in [400, 402, 404, 405, 415, 418] {
+            let server = at_first(service, 9, move || Reply::status(status, "never \u{1b}[31m"));
+            let run = service.embed(&sandbox, &server, "--batch 3 --in-flight 1").exits(3).one_error();
+            run.says(&format!("status {status}: never \\u{{1b}}[31m")).never_says("\u{1b}");
+            assert_eq!(server.posts().len(), 1, "{service:?} {status}");
+        }
+    }
+    for service in [Service::OpenAi, Service::Voyage] {
+        let sandbox = Sandbox::new();
+        texts(&sandbox, 3);
+        let server = at_first(service, 9, || {
+            let error = json!({"message": "You exceeded your current quota", "code": "insufficient_quota"});
+            Reply::Json(429, vec![("Retry-After", "0".into())], json!({ "error": error }))
+        });
+        let run = service.embed(&sandbox, &server, "--batch 3 --in-flight 1").exits(3).one_error();
+        run.says("You exceeded your current quota").says("billing");
+        assert_eq!(server.posts().len(), 1);
+    }
+}
+
+#[test]
+fn the_service_says_how_long_to_wait() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        let texts = texts(&sandbox, 3);
+        let server = at_first(service, 1, || Reply::Json(429, vec![("Retry-After", "1".into())], json!({})));
+        assert_embedded(&service.embed(&sandbox, &server, "--batch 3 --in-flight 1").ok(), &texts);
+        let posts = server.posts();
+        assert!(posts[1].at - posts[0].at >= Duration::from_secs(1), "{service:?}");
+        // The finer one wins: an hour would not have been waited for.
+        let server = at_first(service, 1, || {
+            Reply::Json(429, vec![("Retry-After", "3600".into()), ("retry-after-ms", "1".into())], json!({}))
+        });
+        assert_embedded(&service.embed(&sandbox, &server, "--batch 3 --in-flight 1").ok(), &texts);
+        let server = at_first(service, 1, || Reply::Json(429, vec![("Retry-After", "3600".into())], json!({})));
+        let run = service.embed(&sandbox, &server, "--batch 3 --in-flight 1").exits(3).one_error();
+        run.says("3600 seconds").says("status 429");
+    }
+}
+
+#[test]
+fn attempts_are_counted() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        texts(&sandbox, 3);
+        for retries in [0, 1, 4] {
+            let server = at_first(service, 99, || Reply::status(503, "overloaded"));
+            let run = service.embed(&sandbox, &server, &format!("--batch 3 --in-flight 1 --retries {retries}"));
+            run.exits(3).one_error().says("status 503: overloaded").says("tried");
+            assert_eq!(server.posts().len(), retries + 1, "{service:?}");
+        }
+    }
+}
+
+#[test]
+fn connections_that_are_cut_are_tried_again() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        let texts = texts(&sandbox, 3);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        for cut in [
+            String::new(),
+            "HTTP/1.1 20".to_owned(),
+            format!("{head}Content-Length: 1000\r\n\r\n"),
+            format!("{head}Content-Length: 1000\r\n\r\n{{\"data\": [{{"),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n8\r\n{{\"data\": \r\n"),
+            format!("{head}Connection: close\r\n\r\n{{\"data\": ["),
+        ] {
+            let server = at_first(service, 1, {
+                let cut = cut.clone();
+                move || Reply::Cut(cut.clone().into_bytes())
+            });
+            assert_embedded(&service.embed(&sandbox, &server, "--batch 3 --in-flight 1").ok(), &texts);
+            assert_eq!(server.posts().len(), 2, "{service:?} {cut:?}");
+        }
+    }
+    // Nobody listens there.
+    let sandbox = Sandbox::new();
+    texts(&sandbox, 1);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let command = format!("golden-embed --provider openai --url http://{free} --retries 1 texts.jsonl");
+    sandbox.sh(&command).exits(3).one_error().says("refused").says("tried 2 times").says(&free.to_string());
+}
+
+/// Sends its answer byte by byte.
+fn drips() -> Reply {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n";
+    Reply::Endless(head.into(), b" ".to_vec(), Duration::from_millis(20))
+}
+
+#[test]
+fn slow_answers_are_not_waited_for_forever() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        texts(&sandbox, 1);
+        let hangs: fn() -> Reply = || Reply::Bytes(Vec::new());
+        for slow in [hangs, drips] {
+            let server = at_first(service, 99, slow);
+            let run = service.embed(&sandbox, &server, "--timeout 0.5 --retries 0").exits(3).one_error();
+            run.says("no whole answer within 0.5 s (--timeout)");
+        }
+        let server = at_first(service, 1, || Reply::Bytes(b"HTTP/1.1 200 OK\r\n".to_vec()));
+        service.embed(&sandbox, &server, "--timeout 1.5").ok();
+        assert!(server.posts().len() >= 2);
+    }
+}
+
+/// A service that breaks after so many requests.
+fn breaks(service: Service, after: usize) -> impl Fn(&Request, usize) -> Reply + Send + Sync {
+    move |request, before| if before >= after { Reply::status(500, "broken") } else { service.well(request) }
+}
+
+#[test]
+fn what_was_embedded_before_the_service_failed_is_there() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        let texts = texts(&sandbox, 20);
+        let server = Server::start(breaks(service, 3));
+        let run = service.embed(&sandbox, &server, "--batch 4 --in-flight 1 --retries 2").exits(3).one_error();
+        assert_embedded(&run, &texts[..12]);
+        assert_eq!(server.posts().len(), 3 + 3);
+        let server = Server::start(breaks(service, 3));
+        let run = service.embed(&sandbox, &server, "--batch 4 --in-flight 1 --retries 0 --keep-going").exits(3);
+        let lines: Vec<_> = run.text().lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 20);
+        assert!(lines[11].contains("\"embedding\"") && lines[12].contains("\"error\":\"the service at 127.0.0.1"));
+    }
+}

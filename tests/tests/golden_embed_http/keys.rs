@@ -137,7 +137,7 @@ fn redirections_are_not_followed() {
             let port = elsewhere.port;
             let target = format!("http://user:{KEY}@localhost:{port}/{KEY}");
             let server = Server::start(move |_, _| Reply::Json(status, vec![("Location", target.clone())], json!({})));
-            let run = service.embed(&sandbox, &server, "").exits(3).one_error();
+            let run = service.embed(&sandbox, &server, "--in-flight 1").exits(3).one_error();
             run.says(&format!("localhost:{port}")).says("not followed").says(&format!("status {status}"));
             assert_eq!(server.requests().len(), 1);
         }

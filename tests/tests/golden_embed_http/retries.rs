@@ -6,7 +6,7 @@ use golden_tests::Sandbox;
 use serde_json::json;
 
 use crate::server::{Reply, Request, Server};
-use crate::services::{ALL, Service, assert_embedded, texts};
+use crate::services::{ALL, KEY, Service, assert_embedded, texts};
 
 /// A server that does this to the first requests for vectors, and then behaves.
 fn at_first(service: Service, times: usize, reply: impl Fn() -> Reply + Send + Sync + 'static) -> Server {
@@ -93,13 +93,14 @@ fn connections_that_are_cut_are_tried_again() {
         let sandbox = Sandbox::new();
         let texts = texts(&sandbox, 3);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        let begin = service.answer(Vec::new()).to_string().chars().next().expect("an answer");
         for cut in [
             String::new(),
             "HTTP/1.1 20".to_owned(),
             format!("{head}Content-Length: 1000\r\n\r\n"),
             format!("{head}Content-Length: 1000\r\n\r\n{{\"data\": [{{"),
-            format!("{head}Transfer-Encoding: chunked\r\n\r\n8\r\n{{\"data\": \r\n"),
-            format!("{head}Connection: close\r\n\r\n{{\"data\": ["),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n9\r\n{{\"data\": \r\n"),
+            format!("{head}Connection: close\r\n\r\n{begin}"),
         ] {
             let server = at_first(service, 1, {
                 let cut = cut.clone();
@@ -159,5 +160,25 @@ fn what_was_embedded_before_the_service_failed_is_there() {
         let lines: Vec<_> = run.text().lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), 20);
         assert!(lines[11].contains("\"embedding\"") && lines[12].contains("\"error\":\"the service at 127.0.0.1"));
+    }
+}
+
+#[test]
+fn what_was_received_is_not_asked_for_again() {
+    for service in ALL {
+        let sandbox = Sandbox::new();
+        let texts = texts(&sandbox, 20);
+        let model = if service == Service::Tei { "" } else { "--model m" };
+        let embed = |server: &Server| {
+            let options = format!("{model} --dimensions 8 --batch 4 --in-flight 1 --retries 0");
+            let mut bash = sandbox.bash(&service.command(server, &options).replace("--no-cache", ""));
+            bash.env(service.variable(), KEY);
+            sandbox.run(bash)
+        };
+        embed(&Server::start(breaks(service, 3))).exits(3);
+        let again = Server::start(move |request, _| service.well(request));
+        assert_embedded(&embed(&again).ok(), &texts);
+        let asked: Vec<_> = again.posts().iter().flat_map(|post| service.texts(post)).collect();
+        assert_eq!(asked, texts[12..]);
     }
 }

@@ -137,7 +137,7 @@ impl Service {
     /// The command that embeds `texts.jsonl` with this service.
     pub fn command(self, server: &Server, arguments: &str) -> String {
         let (name, url) = (self.name(), self.url(server));
-        format!("golden-embed --provider {name} --url {url} {arguments} texts.jsonl")
+        format!("golden-embed --no-cache --provider {name} --url {url} {arguments} texts.jsonl")
     }
 
     /// Embeds `texts.jsonl`, with the key in the environment.

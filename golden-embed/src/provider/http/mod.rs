@@ -17,6 +17,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use golden::{Error, Result};
+use serde_json::Value;
 
 use super::{Fit, LongText, Order, Outcome, Provider, Shape};
 use crate::cli::Cli;
@@ -91,6 +92,15 @@ trait Dialect: Send + Sync {
 
     /// The vectors of one request's texts, in their order.
     fn embed(&self, client: &Client, texts: &[&str]) -> Result<Vec<Vec<f32>>, Failure>;
+}
+
+/// How the treatment of long texts enters the identity. Services do not tell which texts they cut, so vectors
+/// of those that were to be refused are kept apart.
+fn long_setting(long: LongText) -> Value {
+    match long {
+        LongText::Error => "error".into(),
+        LongText::Truncate | LongText::Mean => long.setting(),
+    }
 }
 
 /// What a service said of itself.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Vector, counted};
 use super::client::{Client, Failure};
-use super::{Description, Dialect, Limits};
+use super::{Description, Dialect, Limits, long_setting};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::provider::LongText;
@@ -59,7 +59,7 @@ impl Dialect for Ollama {
             return Err(Error::environment(missing).guidance(format!("ollama pull {}", self.model)));
         };
         let settings: [(&'static str, Value); 3] =
-            [("model", tag.name.as_str().into()), ("digest", tag.digest.into()), ("long", self.long.setting())];
+            [("model", tag.name.as_str().into()), ("digest", tag.digest.into()), ("long", long_setting(self.long))];
         let info = Info {
             provider: "ollama",
             name: tag.name.replace('@', "-"),

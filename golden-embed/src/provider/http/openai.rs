@@ -1,7 +1,7 @@
 //! OpenAI's `POST /v1/embeddings`, which many other services take, too.
 
 use golden::{Error, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::answer::Listed;
 use super::client::{Client, Failure};
@@ -24,7 +24,6 @@ const KNOWN: [(&str, usize); 3] =
 pub struct OpenAi {
     model: String,
     dimensions: Option<usize>,
-    settings: Vec<(&'static str, Value)>,
 }
 
 impl OpenAi {
@@ -35,7 +34,6 @@ impl OpenAi {
         Ok(Self {
             model: cli.service.model.clone().unwrap_or_else(|| MODEL.to_owned()),
             dimensions: cli.dimensions.map(usize::from),
-            settings: vec![("long", cli.long.setting())],
         })
     }
 }
@@ -46,7 +44,8 @@ impl Dialect for OpenAi {
         let info = Info {
             provider: "openai",
             name: self.model.replace('@', "-"),
-            settings: self.settings.iter().cloned().chain([("model", self.model.as_str().into())]).collect(),
+            // It refuses long texts, whatever is asked.
+            settings: [("model", self.model.as_str().into()), ("long", "error".into())].into(),
             dimension: self.dimensions.or(known.map(|(_, dimension)| *dimension)),
             max_tokens: known.map(|_| TOKENS_OF_TEXT),
             norm: if known.is_some() { Norm::Unit } else { Norm::AsMade },

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Vector, counted};
 use super::client::{Client, Failure};
-use super::{Description, Dialect, Limits};
+use super::{Description, Dialect, Limits, long_setting};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::provider::LongText;
@@ -60,7 +60,7 @@ impl Dialect for Tei {
             ("dtype", running.model_dtype.into()),
             ("pooling", embedding.get("pooling").cloned().unwrap_or_default()),
             ("input_type", self.prompt.as_deref().into()),
-            ("long", self.long.setting()),
+            ("long", long_setting(self.long)),
         ];
         let info = Info {
             provider: "tei",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Listed;
 use super::client::{Client, Failure};
-use super::{Description, Dialect, Limits};
+use super::{Description, Dialect, Limits, long_setting};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::provider::LongText;
@@ -45,7 +45,7 @@ impl Dialect for Voyage {
         let settings: [(&'static str, Value); 3] = [
             ("model", self.model.as_str().into()),
             ("input_type", self.input_type.as_deref().into()),
-            ("long", self.long.setting()),
+            ("long", long_setting(self.long)),
         ];
         let info = Info {
             provider: "voyage",

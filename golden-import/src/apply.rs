@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use golden::Result;
 use golden::document::RecordKind;
 
+use crate::drift::{self, Drift};
 use crate::plan::{Job, Plan, plan};
 use crate::proof::{Population, read_back};
 use crate::references::refuse_references;
@@ -33,6 +34,10 @@ pub struct Applied {
     pub chunks_written: u64,
     /// Chunks of the document without a vector.
     pub without_vector: Option<u64>,
+    /// What the new vectors change.
+    pub drift: Option<Drift>,
+    /// What a person should know.
+    pub warning: Option<String>,
     /// The undo document, where there was something to undo.
     pub undo: Option<PathBuf>,
 }
@@ -88,17 +93,21 @@ fn change(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Ext
     let plan = plan(session, job)?;
     note_removed_rows(session, job)?;
     refuse_references(session, job)?;
-    let undo = match extent {
-        Extent::Plan => {
-            let chunks_written = count_chunks(session, job)?;
-            let without_vector = vectors::count_missing_after(session, job)?;
-            return Ok(Applied { plan, chunks_written, without_vector, undo: None });
-        }
-        Extent::WithUndo => undo::write(session, job, &target.files)?,
-        Extent::WithoutUndo => None,
+    if extent == Extent::Plan {
+        let chunks_written = count_chunks(session, job)?;
+        let without_vector = vectors::count_missing_after(session, job)?;
+        return Ok(Applied { plan, chunks_written, without_vector, drift: None, warning: None, undo: None });
+    }
+    let drift = match (vectors::replaced(session, job)?, &job.schema.vectors) {
+        (Some(replaced), Some(column)) => drift::measure(session, column.encoding, &replaced)?,
+        _ => None,
     };
+    let warning = drift::refuse(drift.as_ref(), job.max_drift)?;
+    let undo = if extent == Extent::WithUndo { undo::write(session, job, &target.files)? } else { None };
     match write(session, target, job) {
-        Ok((chunks_written, without_vector)) => Ok(Applied { plan, chunks_written, without_vector, undo }),
+        Ok((chunks_written, without_vector)) => {
+            Ok(Applied { plan, chunks_written, without_vector, drift, warning, undo })
+        }
         Err(error) => {
             discard(undo.as_deref());
             Err(error)

@@ -41,8 +41,25 @@ pub struct Cli {
     pub init: bool,
 
     /// Embed texts with CMD, which reads {"id","text"} lines and writes {"id","model","embedding"} lines
+    /// [default: the golden-embed beside this program, then the one on the PATH]
     #[arg(long, value_name = "CMD", conflicts_with = "no_embed")]
     pub embed: Option<String>,
+
+    /// How long the embedder may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub embed_timeout: u64,
+
+    /// Let the vectors be of another model than those in the database, or those of unknown origin
+    #[arg(long, conflicts_with = "no_embed")]
+    pub change_model: bool,
+
+    /// Stop if new vectors find other neighbours: the most that 1 - recall@10 against the old ones may be
+    #[arg(long, value_name = "X", value_parser = share, conflicts_with = "no_embed")]
+    pub max_drift: Option<f64>,
+
+    /// Replace vectors only: FILE holds {"id","model","embedding"} lines for what golden-export --chunks wrote
+    #[arg(long, conflicts_with_all = ["replace", "replace_all", "init", "embed", "no_embed", "drop_column", "set", "no_undo"])]
+    pub vectors: bool,
 
     /// Embed nothing: unchanged texts keep their vectors, others have none
     #[arg(long)]
@@ -88,6 +105,12 @@ pub struct Cli {
     pub generate: Option<Generate>,
 }
 
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
+}
+
 /// What to do with a record that exists with other content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnConflict {
@@ -102,7 +125,8 @@ pub enum OnConflict {
 const EXAMPLES: &str = "\
 Examples:
   golden-import golden.json --db data/app.db --no-embed
-  golden-import golden.json --db data/app.db --replace --embed 'golden-embed'
+  golden-import golden.json --db data/app.db --replace
+  golden-export --chunks --db app.db | golden-embed | golden-import --vectors --db app.db
   golden-export --db old.db | golden-import --db new.db --init --no-embed
 
 Exit status: 0 done, 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";

@@ -1,13 +1,16 @@
 //! One import from beginning to end: read and check, stage, embed, apply.
 
+use std::fmt::Display;
 use std::io;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use golden::cli::{Progress, Reporter};
 use golden::document::{Fields, RecordKind};
 use golden::settings::Settings;
 use golden::store::{Location, Mapping, Selection, Source};
 use golden::{Context, Error, Result};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::apply::{Applied, Extent, apply};
@@ -15,38 +18,51 @@ use crate::cli::Cli;
 use crate::columns::{Requests, covered};
 use crate::document::Document;
 use crate::embed::Embedding;
+use crate::embedder::{EmbedCommand, Maker};
+use crate::origins::Change;
 use crate::plan::{Job, Mode};
 use crate::report::Report;
 use crate::stage::stage;
-use crate::staging::{Leftovers, Staging};
+use crate::staging::{Leftovers, Staging, beside};
 use crate::target::{Purpose, Target};
 use crate::vectors::Vectors;
 
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     let location = Location::find(cli.database.db.as_deref())?;
     check_options(cli, &location)?;
+    let embedder = embedder(cli)?;
     let mapping = Settings::load(cli.database.schema.as_deref())?.mapping;
     let requests = Requests::new(&cli.drop_column, &cli.set)?;
     let document = Document::open(cli)?;
     for warning in location.warnings() {
         reporter.warn(warning);
     }
-    let target = Target::learn(cli, &location, &mapping, &document, &requests)?;
+    let target = Target::learn(cli, &location, &mapping, Some((&document, &requests)))?;
+    let embedding = match (&embedder, &target.schema.vectors) {
+        (Some(command), Some(column)) => {
+            let patience = Duration::from_secs(cli.embed_timeout);
+            let change = if cli.change_model { Change::Allowed } else { Change::Refused };
+            Some(Embedding::prepare(command, patience, &target, column, &mapping.embedding, change)?)
+        }
+        _ => None,
+    };
     let mut staging = match (cli.dry_run, cli.resume) {
         (true, _) => Staging::for_dry_run(&target.files, &target.encoding)?,
-        (false, true) => Staging::create(&target.files, &target.encoding, Leftovers::Resume)?,
-        (false, false) => Staging::create(&target.files, &target.encoding, Leftovers::Discard)?,
+        (false, resume) => {
+            let leftovers = if resume { Leftovers::Resume } else { Leftovers::Discard };
+            Staging::create(beside(&target.files, "golden-staging"), &target.encoding, leftovers)?
+        }
     };
-    let import = Import { cli, reporter, mapping: &mapping, requests: &requests, target: &target };
+    let import = Import { cli, reporter, mapping: &mapping, requests: &requests, target: &target, embedding };
     match import.run(&document, &mut staging) {
         Ok(report) => {
             if let Err(error) = staging.remove() {
                 reporter.warn(error);
             }
-            finish(cli, reporter, &report)
+            finish(cli, reporter, &report, report.undo.as_deref())
         }
         // Vectors that were paid for are kept; anything else is quicker made again than explained.
-        Err(error) if staging.has_vectors() => Err(say_what_is_kept(error)),
+        Err(error) if staging.has_rows("vectors") => Err(say_what_is_kept(error)),
         Err(error) => {
             // What is left of it, the next import writes over.
             let _ = staging.remove();
@@ -61,12 +77,16 @@ fn check_options(cli: &Cli, location: &Location) -> Result<()> {
         return Err(Error::usage("--replace on a database that only the environment named")
             .guidance("name it with --db, or confirm with --yes"));
     }
-    if cli.embed.is_none() && !cli.no_embed {
-        return Err(Error::usage("what is to become of the vectors?").guidance(
-            "give --embed CMD to make new ones, or --no-embed to keep those of unchanged texts and leave others empty",
-        ));
-    }
     Ok(())
+}
+
+/// What embeds, unless nothing is to be embedded.
+fn embedder(cli: &Cli) -> Result<Option<EmbedCommand>> {
+    match &cli.embed {
+        _ if cli.no_embed => Ok(None),
+        Some(script) => Ok(Some(EmbedCommand::Shell(script.clone()))),
+        None => EmbedCommand::find().map(Some),
+    }
 }
 
 /// One import: how, from where, into what.
@@ -76,6 +96,8 @@ struct Import<'a> {
     mapping: &'a Mapping,
     requests: &'a Requests,
     target: &'a Target,
+    /// How texts are embedded, where they are.
+    embedding: Option<Embedding<'a>>,
 }
 
 impl Import<'_> {
@@ -92,6 +114,9 @@ impl Import<'_> {
         let content = staging.content_digest()?;
         let mut report = Report { dry_run: cli.dry_run, content_sha256: content.to_string(), ..Report::default() };
         report.warnings = staged.warnings(content);
+        if let Some(embedding) = &self.embedding {
+            report.blank_chunks = embedding.count_blank(staging.connection())?;
+        }
         let job = Job {
             dialect: target.dialect(),
             schema: &target.schema,
@@ -101,15 +126,16 @@ impl Import<'_> {
             chunks: staged.seen.count(RecordKind::Chunk),
             mode: self.mode(&document.metadata, &mut report.warnings)?,
             on_conflict: cli.on_conflict,
-            vectors: if cli.embed.is_some() { Vectors::Embedded } else { Vectors::Kept },
+            vectors: if self.embedding.is_some() { Vectors::Embedded } else { Vectors::Kept },
+            max_drift: cli.max_drift,
         };
         for warning in &report.warnings {
             reporter.warn(warning);
         }
-        if let (Some(command), false) = (&cli.embed, cli.dry_run) {
+        if let (Some(embedding), false) = (&self.embedding, cli.dry_run) {
             // What would be refused in the end is refused before anything is embedded.
             self.apply(&job, Extent::Plan)?;
-            self.embed(command, staging, job.chunks, &mut report)?;
+            self.embed(embedding, staging, job.chunks, &mut report)?;
         }
         let extent = match (cli.dry_run, cli.no_undo) {
             (true, _) => Extent::Plan,
@@ -125,6 +151,15 @@ impl Import<'_> {
         report.chunks_written = applied.chunks_written;
         report.chunks_without_vector = applied.without_vector;
         report.undo = applied.undo.map(|path| path.display().to_string());
+        report.drift = applied.drift;
+        let mut late: Vec<_> = applied.warning.into_iter().collect();
+        if let (Some(embedding), Some(model), false) = (&self.embedding, &report.model, cli.dry_run) {
+            late.extend(embedding.left_behind(&Maker { model: model.clone(), dimension: report.dimension })?);
+        }
+        for warning in &late {
+            reporter.warn(warning);
+        }
+        report.warnings.extend(late);
         Ok(report)
     }
 
@@ -156,20 +191,14 @@ impl Import<'_> {
     }
 
     /// Fills the staging file with vectors.
-    fn embed(&self, command: &str, staging: &Staging, chunks: u64, report: &mut Report) -> Result<()> {
-        let Some(column) = &self.target.schema.vectors else { return Ok(()) };
+    fn embed(&self, embedding: &Embedding<'_>, staging: &Staging, chunks: u64, report: &mut Report) -> Result<()> {
         let progress = Progress::start(self.reporter, "embedding", "texts", Some(chunks));
-        let pin = &self.mapping.embedding;
-        let embedding = Embedding { command, schema: &self.target.schema, column, pin };
-        let kept = {
-            let mut session = self.target.open(Purpose::Look)?;
-            session.begin(Purpose::Look)?;
-            let kept = embedding.note_kept(staging.connection(), session.as_mut());
-            session.rollback().and(kept)?
-        };
-        let embedded = embedding.run(staging.connection(), kept, &progress)?;
+        let embedded = embedding.run(staging.connection(), &progress)?;
         report.texts_embedded = embedded.texts;
-        report.model = embedded.model;
+        report.are_first_vectors = embedding.origins.0.is_empty() && embedded.texts > 0;
+        if let Some(maker) = embedded.maker {
+            (report.model, report.dimension) = (Some(maker.model), maker.dimension);
+        }
         Ok(())
     }
 
@@ -188,7 +217,7 @@ impl Import<'_> {
 }
 
 /// Vectors that were paid for stay in the staging file when an import fails.
-fn say_what_is_kept(error: Error) -> Error {
+pub fn say_what_is_kept(error: Error) -> Error {
     let kept = "what was embedded is kept: import again with --resume";
     match error.next_step().map(str::to_owned) {
         None => error.guidance(kept),
@@ -198,19 +227,19 @@ fn say_what_is_kept(error: Error) -> Error {
 }
 
 /// Runs the command that was asked for and prints the report.
-fn finish(cli: &Cli, reporter: &Reporter, report: &Report) -> Result<ExitCode> {
+pub fn finish<R: Serialize + Display>(cli: &Cli, reporter: &Reporter, report: &R, undo: Option<&str>) -> Result<ExitCode> {
     let outcome = match &cli.after {
-        Some(command) if !report.dry_run => after(command),
+        Some(command) if !cli.dry_run => after(command),
         _ => Ok(()),
     };
     // An error is a document of its own, and there must be only one.
     if outcome.is_ok() || !cli.report.json {
         reporter.report(report, false)?;
     }
-    if cli.after.is_none() && !report.dry_run {
+    if cli.after.is_none() && !cli.dry_run {
         reporter.note("restart the application, and run its migrations if it manages them separately");
     }
-    match (outcome, &report.undo) {
+    match (outcome, undo) {
         (Ok(()), _) => Ok(ExitCode::SUCCESS),
         (Err(error), Some(undo)) => Err(error.guidance(format!("what was removed or updated is kept in {undo}"))),
         (Err(error), None) => Err(error),

@@ -4,10 +4,13 @@ mod apply;
 mod cli;
 mod columns;
 mod document;
+mod drift;
 mod embed;
 mod embedder;
+mod given;
 mod import;
 mod init;
+mod origins;
 mod plan;
 mod proof;
 mod references;
@@ -18,6 +21,7 @@ mod staging;
 mod target;
 mod undo;
 mod vectors;
+mod vectors_only;
 mod write;
 
 use std::process::ExitCode;
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     match cli.generate {
         Some(what) => generate(Cli::command(), what).map(|()| ExitCode::SUCCESS),
+        None if cli.vectors => vectors_only::run(cli, reporter),
         None => import::run(cli, reporter),
     }
 }

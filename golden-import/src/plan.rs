@@ -55,6 +55,8 @@ pub struct Job<'a> {
     pub on_conflict: OnConflict,
     /// Where the vectors come from.
     pub vectors: Vectors,
+    /// How far new vectors may change what a search finds.
+    pub max_drift: Option<f64>,
 }
 
 /// How many analyses each action concerns.

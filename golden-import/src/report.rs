@@ -5,6 +5,8 @@ use std::fmt;
 use golden::document::RecordKind;
 use serde::Serialize;
 
+use crate::drift::Drift;
+
 /// Counts of what changed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -26,8 +28,16 @@ pub struct Report {
     pub chunks_without_vector: Option<u64>,
     /// The model that made the vectors, where any were made.
     pub model: Option<String>,
+    /// Numbers in each of its vectors.
+    pub dimension: Option<u64>,
+    /// Whether these are the first vectors that the database has.
+    pub are_first_vectors: bool,
+    /// Chunks of the document without a text, which get no vector.
+    pub blank_chunks: u64,
     /// Texts that were embedded in this run.
     pub texts_embedded: u64,
+    /// What the new vectors change, where they take the place of others.
+    pub drift: Option<Drift>,
     /// The content digest of the document in the database's normal form.
     pub content_sha256: String,
     /// Where what was removed or updated can be found.
@@ -47,6 +57,15 @@ impl fmt::Display for Report {
         writeln!(f, ", {removed} removed")?;
         if let Some(model) = &self.model {
             writeln!(f, "texts embedded with {model}: {}", self.texts_embedded)?;
+            if self.are_first_vectors {
+                writeln!(f, "they are the first vectors of this database: pin their model in golden.toml to hold to it")?;
+            }
+        }
+        if let Some(drift) = &self.drift {
+            write!(f, "{drift}")?;
+        }
+        if self.blank_chunks > 0 {
+            writeln!(f, "blank, so without a vector: {}", RecordKind::Chunk.counted(self.blank_chunks))?;
         }
         if let Some(chunks) = self.chunks_without_vector.filter(|chunks| *chunks > 0) {
             writeln!(f, "without a vector now: {}", RecordKind::Chunk.counted(chunks))?;

@@ -45,9 +45,8 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Locks the staging file of the target at `target`, whose text encoding it shares.
-    pub fn create(target: &Path, encoding: &str, leftovers: Leftovers) -> Result<Self> {
-        let path = beside(target, "golden-staging");
+    /// Locks the staging file at `path`, which shares the text encoding of its target.
+    pub fn create(path: PathBuf, encoding: &str, leftovers: Leftovers) -> Result<Self> {
         let lock = Lock::take(&path, "another golden-import").map_err(|error| match error.kind() {
             Kind::Environment => {
                 error.guidance("a document is staged beside the database: its folder must exist and be writable")
@@ -198,9 +197,10 @@ impl Staging {
         Ok(())
     }
 
-    /// Whether vectors are in the file.
-    pub fn has_vectors(&self) -> bool {
-        self.connection.query_row("SELECT EXISTS (SELECT 1 FROM vectors)", [], |row| row.get(0)).unwrap_or(false)
+    /// Whether a table of the file has rows.
+    pub fn has_rows(&self, table: &str) -> bool {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+        self.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or(false)
     }
 
     /// The content digest of what is staged, in normal form's order.
@@ -224,7 +224,7 @@ impl Staging {
 }
 
 /// A value as the target takes it: PostgreSQL as it spells it.
-fn spelled(affinity: Affinity, stored: Stored) -> Stored {
+pub fn spelled(affinity: Affinity, stored: Stored) -> Stored {
     match affinity {
         Affinity::Typed(column_type) => column_type.spell(&stored).map_or(Stored::Null, Stored::Text),
         _ => stored,

@@ -3,14 +3,14 @@
 
 use golden::document::RecordKind;
 use golden::store::sqlite::quote;
-use golden::store::{VectorColumn, VectorPlace};
+use golden::store::{Schema, VectorColumn, VectorPlace};
 use golden::{Error, Result};
 
 use crate::columns::Covered;
 use crate::plan::Job;
 use crate::rows::{removed_rows, staged_id, staged_rows};
 use crate::staging::column_name;
-use crate::target::Session;
+use crate::target::{Dialect, Session};
 
 /// Whether the staging file holds vectors for this import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,10 @@ impl Vectors {
         let kept = format!("CASE WHEN t.{text} IS NOT DISTINCT FROM {staged} THEN t.{name} END");
         Ok(Some(match self {
             Self::Kept => format!("{name} = {kept}"),
-            Self::Embedded => format!("{name} = coalesce({}, {kept})", staged_vector(job)),
+            Self::Embedded => {
+                let is_text = job.dialect.is_text(&format!("s.{}", column_name(content)));
+                format!("{name} = coalesce({}, CASE WHEN {is_text} THEN {kept} END)", staged_vector(job))
+            }
         }))
     }
 
@@ -45,6 +48,43 @@ impl Vectors {
     pub fn insertion(self, job: &Job<'_>) -> Option<(String, String)> {
         let column = Self::chunk_column(job).filter(|_| self == Self::Embedded)?;
         Some((quote(&column.name), staged_vector(job)))
+    }
+}
+
+/// How SQL names the vector that a chunk, aliased `t`, has, and what is noted of it.
+pub struct OldVector {
+    /// The model and the dimension.
+    pub noted: &'static str,
+    /// The vector.
+    pub vector: String,
+    /// The joins that bring them.
+    pub joined: String,
+}
+
+impl OldVector {
+    /// For chunks whose ids are in the column `key`.
+    pub fn new(target: &mut dyn Session, schema: &Schema, column: &VectorColumn, key: &str) -> Result<Self> {
+        let name = quote(&column.name);
+        let (vector, mut joined) = match &column.place {
+            VectorPlace::ChunkColumn => (format!("t.{name}"), String::new()),
+            VectorPlace::Table { relation, chunk, .. } => {
+                (format!("o.{name}"), format!("JOIN {relation} o ON o.{} = t.{key}", quote(chunk)))
+            }
+        };
+        let mut noted = "NULL, NULL";
+        if target.has_notes(schema)? {
+            let id = target.dialect().noted_id(&format!("t.{key}"));
+            joined += &format!(" LEFT JOIN {} g ON g.chunk_id = {id}", schema.vector_notes);
+            noted = "g.model, g.dimension";
+        }
+        Ok(Self { noted, vector, joined })
+    }
+
+    /// The condition under which the new vector, in a row aliased `new`, is another or of another model.
+    pub fn changes(&self, dialect: Dialect, column: &VectorColumn, new: &str) -> String {
+        let differs = dialect.vector_differs(column.encoding, &self.vector, &format!("{new}.vector"));
+        let (model, _) = self.noted.split_once(',').unwrap_or_default();
+        format!("{model} IS DISTINCT FROM {new}.model OR {differs}")
     }
 }
 
@@ -144,7 +184,64 @@ pub fn apply(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
         job.dialect.noted_id(&id),
         job.dialect.hex("v.text"),
     ))?;
+    clear_blank(target, job, covered, &id)?;
     refuse_missing(target, job, &id)
+}
+
+/// The query for vectors that take the place of others of the same text, as [`crate::drift::measure`] reads it.
+pub fn replaced(target: &mut dyn Session, job: &Job<'_>) -> Result<Option<String>> {
+    let (Some(column), Some(covered)) = (&job.schema.vectors, job.covered(RecordKind::Chunk)) else { return Ok(None) };
+    let Some(content) = covered.position("content").filter(|_| job.vectors == Vectors::Embedded) else {
+        return Ok(None);
+    };
+    let (chunks, dialect) = (&job.schema.chunks, job.dialect);
+    let key = quote(&chunks.id()?.name);
+    let old = OldVector::new(target, job.schema, column, &key)?;
+    Ok(Some(format!(
+        "SELECT t.{key}, {noted}, {old}, v.model, v.vector
+         FROM {staged} s {join} golden_plan p ON p.seq = s.parent AND p.action <> 'skip'
+         {join} {vectors} v ON v.text = s.text {join} {relation} t ON t.{key} = {id} {joined}
+         WHERE {old} IS NOT NULL AND t.{text} IS NOT DISTINCT FROM {content} AND ({changes})",
+        noted = old.noted,
+        old = old.vector,
+        joined = old.joined,
+        staged = dialect.staged(RecordKind::Chunk),
+        vectors = dialect.staged_table("vectors"),
+        join = dialect.join(),
+        relation = chunks.relation,
+        id = staged_id(job, covered)?,
+        text = quote(&covered.table.columns[content].name),
+        content = dialect.exact(&format!("s.{}", column_name(content))),
+        changes = old.changes(dialect, column, "v"),
+    )))
+}
+
+/// Takes the vectors of chunks away that have no text, whoever made them.
+fn clear_blank(target: &mut dyn Session, job: &Job<'_>, covered: &Covered, id: &str) -> Result<()> {
+    let (Some(column), Some(content)) = (&job.schema.vectors, covered.position("content")) else { return Ok(()) };
+    let blank = format!(
+        "{} s JOIN golden_plan p ON p.seq = s.parent AND p.action <> 'skip'
+         WHERE NOT coalesce({}, false)",
+        job.dialect.staged(RecordKind::Chunk),
+        job.dialect.is_text(&format!("s.{}", column_name(content))),
+    );
+    let name = quote(&column.name);
+    match &column.place {
+        VectorPlace::ChunkColumn => target.execute(&format!(
+            "UPDATE {} AS t SET {name} = NULL FROM {blank} AND t.{} = {id} AND t.{name} IS NOT NULL",
+            job.schema.chunks.relation,
+            quote(&job.schema.chunks.id()?.name),
+        ))?,
+        VectorPlace::Table { relation, chunk, .. } => {
+            target.execute(&format!("DELETE FROM {relation} WHERE {} IN (SELECT {id} FROM {blank})", quote(chunk)))?
+        }
+    };
+    let noted = job.dialect.noted_id(id);
+    target.execute(&format!(
+        "DELETE FROM {} WHERE chunk_id IN (SELECT {noted} FROM {blank})",
+        job.schema.vector_notes
+    ))?;
+    Ok(())
 }
 
 /// Texts that were left to a vector of the target's which is gone: the application was at work meanwhile.
@@ -198,20 +295,21 @@ pub fn count_missing_after(target: &mut dyn Session, job: &Job<'_>) -> Result<Op
     let (Some(has_vector), Some(covered)) = (job.schema.has_vector_condition()?, job.covered(RecordKind::Chunk)) else {
         return Ok(None);
     };
-    let (keeps, embeds) = match covered.position("content") {
-        None => ("true".to_owned(), "false".to_owned()),
-        Some(content) => {
-            let (text, staged) = (quote(&covered.table.columns[content].name), format!("s.{}", column_name(content)));
-            let embeds =
-                if job.vectors == Vectors::Embedded { job.dialect.is_text(&staged) } else { "false".to_owned() };
-            (format!("t.{text} IS NOT DISTINCT FROM {}", job.dialect.exact(&staged)), embeds)
-        }
+    let has_one_then = match (covered.position("content"), job.vectors) {
+        (None, _) => format!("(t.{key} IS NOT NULL AND ({has_vector}))", key = quote(&job.schema.chunks.id()?.name)),
+        (Some(content), Vectors::Embedded) => job.dialect.is_text(&format!("s.{}", column_name(content))),
+        (Some(content), Vectors::Kept) => format!(
+            "(t.{key} IS NOT NULL AND ({has_vector}) AND t.{text} IS NOT DISTINCT FROM {staged})",
+            key = quote(&job.schema.chunks.id()?.name),
+            text = quote(&covered.table.columns[content].name),
+            staged = job.dialect.exact(&format!("s.{}", column_name(content))),
+        ),
     };
     let missing = target.number(&format!(
         "SELECT count(*) FROM {staged} s {join} golden_plan p ON p.seq = s.parent
          LEFT JOIN {chunks} t ON t.{key} = {id}
          WHERE CASE WHEN p.action = 'skip' THEN t.{key} IS NOT NULL AND NOT ({has_vector})
-                    ELSE NOT (t.{key} IS NOT NULL AND ({has_vector}) AND {keeps}) AND NOT coalesce({embeds}, false) END",
+                    ELSE NOT coalesce({has_one_then}, false) END",
         staged = job.dialect.staged(RecordKind::Chunk),
         join = job.dialect.join(),
         chunks = job.schema.chunks.relation,

@@ -78,7 +78,7 @@ fn whatever_happens_between_imports() {
                 assert_eq!(sandbox.read("app.db"), before, "{context}");
                 continue;
             }
-            for made in ["dry_run", "model", "texts_embedded", "undo"] {
+            for made in ["dry_run", "model", "dimension", "are_first_vectors", "texts_embedded", "drift", "undo"] {
                 told[made] = done[made].clone();
             }
             assert_eq!(told, done, "{context}");

@@ -82,10 +82,18 @@ impl Dialect {
         }
     }
 
+    /// An id as it is stored, without the affinity of its column: another column's index can be used to find it.
+    pub fn as_stored(self, id: &str) -> String {
+        match self {
+            Self::Sqlite => format!("+{id}"),
+            Self::Postgres => id.to_owned(),
+        }
+    }
+
     /// A chunk's id as `golden_vectors` holds it.
     pub fn noted_id(self, id: &str) -> String {
         match self {
-            Self::Sqlite => id.to_owned(),
+            Self::Sqlite => self.as_stored(id),
             Self::Postgres => format!("({id})::text"),
         }
     }

@@ -53,13 +53,12 @@ impl Place {
 }
 
 impl Target {
-    /// Looks at the database. One that a crash left in the middle of a transaction is repaired on the way.
+    /// Looks at the database, into which a document goes, or vectors alone. One that a crash left in the middle of a transaction is repaired on the way.
     pub fn learn(
         cli: &Cli,
         location: &Location,
         mapping: &Mapping,
-        document: &Document,
-        requests: &Requests,
+        document: Option<(&Document, &Requests)>,
     ) -> Result<Self> {
         let (place, files) = match &location.address {
             Address::Sqlite(path) => {
@@ -73,12 +72,12 @@ impl Target {
             }
         };
         let mut session = place.learn(cli)?;
-        let shape = match cli.init {
-            true => Some(
+        let shape = match document.filter(|_| cli.init) {
+            Some((document, requests)) => Some(
                 Shape::of(document.reader()?, document.limits, &document.metadata, &requests.dropped)
                     .context(|| document.name())?,
             ),
-            false => None,
+            None => None,
         };
         session.begin(Purpose::Look)?;
         let ddl = match shape {
@@ -99,7 +98,9 @@ impl Target {
         session.rollback()?;
         drop(session);
         let mut target = Self { files, schema, ddl, inhabited, encoding, place };
-        target.adopt_forms(mapping, &document.metadata);
+        if let Some((document, _)) = document {
+            target.adopt_forms(mapping, &document.metadata);
+        }
         Ok(target)
     }
 
@@ -164,9 +165,9 @@ fn check_vectors(cli: &Cli, session: &mut dyn Session, schema: &Schema) -> Resul
     match &vectors.place {
         VectorPlace::ChunkColumn if vectors.not_null && cli.no_embed => {
             Err(Error::data(format!("--no-embed leaves vectors empty, but column `{}` must not be", vectors.name))
-                .guidance("give --embed CMD"))
+                .guidance("leave --no-embed out, or give --embed CMD"))
         }
-        VectorPlace::Table { name, .. } if cli.embed.is_some() => {
+        VectorPlace::Table { name, .. } if !cli.no_embed => {
             let names = session.demanding_columns(vectors)?;
             if names.is_empty() {
                 return Ok(());

@@ -1,5 +1,7 @@
 //! A connection to the target, whichever database that is.
 
+use std::path::Path;
+
 use golden::Result;
 use golden::store::{Connection, Mapping, Schema, Table, VectorColumn};
 use rusqlite::types::Value as Stored;
@@ -44,6 +46,9 @@ pub trait Session {
     /// Begins the transaction of a change: missing tables are created, what is staged is within reach, and while
     /// a change is made nobody else writes.
     fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()>;
+
+    /// Begins the transaction of `--vectors`: the vectors that were given are within reach.
+    fn begin_vectors(&mut self, schema: &Schema, column: &VectorColumn, staging: &Path, purpose: Purpose) -> Result<()>;
 
     /// Commits, and says what became of it.
     fn commit(&mut self) -> Fate;

@@ -7,6 +7,7 @@ use super::affinity::Affinity;
 use super::codec::{Codec, UuidForm};
 use super::mapping::Mapping;
 use super::schema::{Column, Findings, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};
+use super::vector::declared_dimension;
 use crate::document::{RecordKind, field_of_column};
 use crate::{Error, Result};
 
@@ -242,5 +243,6 @@ fn vectors(catalog: &mut impl Catalog, mapping: &Mapping) -> Result<Option<Vecto
         None => VectorPlace::ChunkColumn,
         Some(name) => VectorPlace::Table { name: name.clone(), relation, chunk: vectors.chunk.clone() },
     };
-    Ok(Some(VectorColumn { place, name: column.name.clone(), encoding, not_null: column.not_null }))
+    let dimension = declared_dimension(&column.declared);
+    Ok(Some(VectorColumn { place, name: column.name.clone(), encoding, dimension, not_null: column.not_null }))
 }

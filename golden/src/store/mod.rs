@@ -18,6 +18,7 @@ mod tables;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use affinity::Affinity;
 pub use codec::{Codec, TimestampForm, UuidForm};
@@ -32,3 +33,4 @@ pub use mapping::{
 };
 pub use normal::{NormalAnalysis, NormalChunk, NormalRow, Normaliser};
 pub use schema::{Column, Findings, KeyColumn, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};
+pub use vector::from_le_bytes;

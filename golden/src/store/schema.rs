@@ -160,6 +160,8 @@ pub struct VectorColumn {
     pub name: String,
     /// How it stores a vector.
     pub encoding: VectorEncoding,
+    /// Numbers in a vector, where the declared type fixes that.
+    pub dimension: Option<u64>,
     /// Whether NULL is refused.
     pub not_null: bool,
 }

@@ -2,10 +2,11 @@
 //! into the target's where those are empty.
 
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use golden::document::RecordKind;
 use golden::store::postgres::{literal, quote};
-use golden::store::{Column, VectorColumn, VectorPlace};
+use golden::store::{Column, Schema, VectorColumn, VectorPlace};
 use golden::{Context, Error, Result};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -144,6 +145,28 @@ impl PostgresSession<'_> {
                 .guidance("has the column another dimension than the model?")
         })?;
         self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (text); ANALYZE {name}"))
+    }
+
+    /// Copies vectors that were given ready-made, with the ids of their chunks.
+    pub(super) fn bring_given(&mut self, staging: &Path, schema: &Schema, column: &VectorColumn) -> Result<()> {
+        let staging = Connection::open_with_flags(staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let name = Dialect::Postgres.staged_table("given");
+        let vectors = match &column.place {
+            VectorPlace::ChunkColumn => &schema.chunks.relation,
+            VectorPlace::Table { relation, .. } => relation,
+        };
+        self.batch(&format!(
+            "CREATE TEMP TABLE {name} AS SELECT t.{} AS id, NULL::text AS name, NULL::text AS model,
+                 NULL::integer AS dimension, o.{} AS vector, NULL::text AS text_sha256, NULL::text AS error
+                 FROM {} t, {vectors} o WITH NO DATA",
+            quote(&schema.chunks.id()?.name),
+            quote(&column.name),
+            schema.chunks.relation,
+        ))?;
+        let sql = "SELECT id, name, model, dimension, vector, text_sha256, error FROM given ORDER BY seq";
+        let copied = self.copy(&staging, sql, &name).context(|| "cannot bring the vectors over")?;
+        copied.map_err(|refusal| Error::data(format!("the lines do not fit: {}", refusal.message)))?;
+        self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (id); ANALYZE {name}"))
     }
 
     /// Copies the rows of a query of the staging file; how many. The outer error is the environment's.

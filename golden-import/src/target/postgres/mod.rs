@@ -5,10 +5,11 @@ mod copy;
 mod server;
 mod unique;
 
+use std::path::Path;
 use std::time::Duration;
 
 use golden::store::postgres::{SPELLING, has_table, relation, schema};
-use golden::store::{Connection, Mapping, Schema, Table, VectorColumn};
+use golden::store::{Connection, Mapping, Schema, Table, VectorColumn, VectorPlace};
 use golden::{Context, Error, Kind, Result};
 use postgres::error::{Severity, SqlState};
 use postgres::{SimpleQueryMessage, SimpleQueryRow};
@@ -51,6 +52,19 @@ impl<'c> PostgresSession<'c> {
         self.batch(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", ")))
             .context(|| format!("cannot begin to change {}", self.name))
     }
+
+    /// Keeps writers away from the chunks, their vectors and what is noted of them.
+    fn lock_vectors(&mut self, schema: &Schema, column: &VectorColumn) -> Result<()> {
+        let mut tables = vec![schema.chunks.relation.as_str()];
+        if let VectorPlace::Table { relation, .. } = &column.place {
+            tables.push(relation);
+        }
+        if self.has_notes(schema)? {
+            tables.push(&schema.vector_notes);
+        }
+        self.batch(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", ")))
+            .context(|| format!("cannot begin to change {}", self.name))
+    }
 }
 
 impl Session for PostgresSession<'_> {
@@ -82,6 +96,14 @@ impl Session for PostgresSession<'_> {
             self.batch("SET CONSTRAINTS ALL DEFERRED")?;
         }
         self.bring_over(job, purpose)
+    }
+
+    fn begin_vectors(&mut self, schema: &Schema, column: &VectorColumn, staging: &Path, purpose: Purpose) -> Result<()> {
+        self.begin(purpose)?;
+        if purpose == Purpose::Change {
+            self.lock_vectors(schema, column)?;
+        }
+        self.bring_given(staging, schema, column)
     }
 
     fn commit(&mut self) -> Fate {

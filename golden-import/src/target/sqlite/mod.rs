@@ -5,7 +5,7 @@ mod file;
 mod functions;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use golden::store::sqlite::{quote, schema};
 use golden::store::{Connection, Mapping, Schema, Table, VectorColumn, VectorPlace};
@@ -37,6 +37,13 @@ impl SqliteSession {
     fn new(connection: rusqlite::Connection, path: PathBuf) -> Result<Self> {
         functions::register(&connection)?;
         Ok(Self { connection, path, dangling: None })
+    }
+
+    /// Brings the staging file within reach.
+    fn attach(&self, staging: &Path) -> Result<()> {
+        let staging = staging.to_str().ok_or_else(|| Error::usage("the database's path is not UTF-8"))?;
+        self.connection.execute("ATTACH ? AS staging", [staging])?;
+        Ok(())
     }
 
     /// Updates rows that exchange unique values: they collide one by one, though not in the end. All are
@@ -93,13 +100,18 @@ impl Session for SqliteSession {
     }
 
     fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()> {
-        let staging = job.staging.to_str().ok_or_else(|| Error::usage("the database's path is not UTF-8"))?;
-        self.connection.execute("ATTACH ? AS staging", [staging])?;
+        self.attach(job.staging)?;
         // What the application's own tables refer to is looked at before; no cascade may reach them.
         self.connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA recursive_triggers = OFF")?;
         self.connection.execute_batch(PRAGMAS)?;
         self.begin(purpose)?;
         self.create(tables)
+    }
+
+    fn begin_vectors(&mut self, _: &Schema, _: &VectorColumn, staging: &Path, purpose: Purpose) -> Result<()> {
+        self.attach(staging)?;
+        self.connection.execute_batch(PRAGMAS)?;
+        self.begin(purpose)
     }
 
     fn commit(&mut self) -> Fate {

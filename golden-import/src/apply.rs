@@ -98,9 +98,9 @@ fn change(session: &mut dyn Session, target: &Target, job: &Job<'_>, extent: Ext
         let without_vector = vectors::count_missing_after(session, job)?;
         return Ok(Applied { plan, chunks_written, without_vector, drift: None, warning: None, undo: None });
     }
-    let drift = match (vectors::replaced(session, job)?, &job.schema.vectors) {
-        (Some(replaced), Some(column)) => drift::measure(session, column.encoding, &replaced)?,
-        _ => None,
+    let drift = match vectors::replaced(session, job)? {
+        Some(replaced) => drift::measure(session, job.schema, &replaced)?,
+        None => None,
     };
     let warning = drift::refuse(drift.as_ref(), job.max_drift)?;
     let undo = if extent == Extent::WithUndo { undo::write(session, job, &target.files)? } else { None };

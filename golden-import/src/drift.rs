@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 
 use golden::document::Digest;
-use golden::store::VectorEncoding;
+use golden::store::{Schema, VectorEncoding};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use serde::Serialize;
 
 use crate::origins::Origin;
+use crate::references::id_text;
 use crate::target::Session;
 
 /// How many neighbours are looked at.
@@ -27,6 +28,9 @@ const MEMORY: usize = 48 << 20;
 
 /// How finely cosines are told apart, between -1 and 1.
 const STEPS: usize = 20_000;
+
+/// How finely cosines are added up.
+const FINE: f64 = 1e12;
 
 /// How many old origins are told apart.
 const ORIGINS: usize = 20;
@@ -76,10 +80,15 @@ pub struct Neighbours {
 
 /// Compares old and new vectors. The query gives, for each chunk, its id, the model and the dimension of the old
 /// vector as far as they are noted, the old vector, the model of the new one, and the new one.
-pub fn measure(target: &mut dyn Session, encoding: VectorEncoding, query: &str) -> Result<Option<Drift>> {
+pub fn measure(target: &mut dyn Session, schema: &Schema, query: &str) -> Result<Option<Drift>> {
+    let Some(column) = &schema.vectors else { return Ok(None) };
+    let id = schema.chunks.id()?;
     let mut comparison = Comparison::default();
-    target.each(query, &mut |row| {
-        comparison.add_row(encoding, row);
+    target.each(query, &mut |mut row| {
+        if !row.is_empty() {
+            let name = id_text(id, row.remove(0));
+            comparison.add_row(column.encoding, &name, row);
+        }
         Ok(())
     })?;
     Ok(comparison.finish())
@@ -107,7 +116,8 @@ struct Comparison {
     before: BTreeMap<(Option<String>, Option<u64>), u64>,
     /// How many cosines fall on each step.
     cosines: Vec<u64>,
-    sum: f64,
+    /// Of all cosines, in steps of [`FINE`]: whole numbers add up to the same in any order.
+    sum: i128,
     min: f64,
     sample: BinaryHeap<Pair>,
     /// Bytes in the sample.
@@ -121,7 +131,7 @@ impl Default for Comparison {
             after: None,
             before: BTreeMap::new(),
             cosines: vec![0; STEPS + 1],
-            sum: 0.0,
+            sum: 0,
             min: f64::INFINITY,
             sample: BinaryHeap::new(),
             size: 0,
@@ -158,8 +168,8 @@ impl Ord for Pair {
 }
 
 impl Comparison {
-    fn add_row(&mut self, encoding: VectorEncoding, row: Vec<Stored>) {
-        let Ok([id, model, dimension, old, after, new]) = <[Stored; 6]>::try_from(row) else { return };
+    fn add_row(&mut self, encoding: VectorEncoding, chunk: &str, row: Vec<Stored>) {
+        let Ok([model, dimension, old, after, new]) = <[Stored; 5]>::try_from(row) else { return };
         self.chunks += 1;
         let origin = Origin::read(vec![model, dimension]);
         let mut origin = (origin.model, origin.dimension);
@@ -172,13 +182,7 @@ impl Comparison {
         }
         let unit = |stored: &Stored| encoding.decode(stored).and_then(normalised);
         if let (Some(old), Some(new)) = (unit(&old), unit(&new)) {
-            let id = match id {
-                Stored::Text(id) => id.into_bytes(),
-                Stored::Blob(id) => id,
-                Stored::Integer(id) => id.to_string().into_bytes(),
-                Stored::Real(_) | Stored::Null => Vec::new(),
-            };
-            self.add(Pair { key: *Digest::of(&id).bytes(), old, new });
+            self.add(Pair { key: *Digest::of(chunk.as_bytes()).bytes(), old, new });
         }
     }
 
@@ -186,7 +190,7 @@ impl Comparison {
         if pair.old.len() == pair.new.len() {
             let cosine = f64::from(dot(&pair.old, &pair.new)).clamp(-1.0, 1.0);
             self.min = self.min.min(cosine);
-            self.sum += cosine;
+            self.sum += (cosine * FINE).round() as i128;
             let step = ((cosine + 1.0) / 2.0 * STEPS as f64).round() as usize;
             if let Some(count) = self.cosines.get_mut(step) {
                 *count += 1;
@@ -232,7 +236,7 @@ impl Comparison {
             p1: below(0.01),
             p5: below(0.05),
             median: below(0.5),
-            mean: self.sum / count as f64,
+            mean: self.sum as f64 / FINE / count as f64,
         })
     }
 }
@@ -256,7 +260,8 @@ fn neighbours(sample: &[Pair]) -> Option<Neighbours> {
 /// The chunks whose vectors are nearest to one chunk's, which itself does not count.
 fn nearest(sample: &[Pair], query: usize, vector: impl Fn(&Pair) -> &Vec<f32>) -> Vec<usize> {
     let Some(wanted) = sample.get(query).map(&vector) else { return Vec::new() };
-    let others = sample.iter().enumerate().filter(|(chunk, pair)| *chunk != query && vector(pair).len() == wanted.len());
+    let others =
+        sample.iter().enumerate().filter(|(chunk, pair)| *chunk != query && vector(pair).len() == wanted.len());
     let mut others: Vec<_> = others.map(|(chunk, pair)| (dot(wanted, vector(pair)), chunk)).collect();
     let nearer = |a: &(f32, usize), b: &(f32, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if others.len() > NEIGHBOURS {
@@ -312,12 +317,11 @@ mod tests {
         let mut comparison = Comparison::default();
         let at = |angle: f32| Stored::Text(format!("[{}, {}]", angle.cos() * 3.0, angle.sin() * 3.0));
         for chunk in 0..chunks {
-            let id = Stored::Text(format!("chunk {chunk}"));
             let old = at(chunk as f32 / 500.0);
             let new = at(new(chunk));
             let model = |name: &str| Stored::Text(name.to_owned());
-            let row = vec![id, model("old"), Stored::Integer(2), old, model("new"), new];
-            comparison.add_row(VectorEncoding::JsonText, row);
+            let row = vec![model("old"), Stored::Integer(2), old, model("new"), new];
+            comparison.add_row(VectorEncoding::JsonText, &format!("chunk {chunk}"), row);
         }
         comparison
     }
@@ -336,13 +340,16 @@ mod tests {
         let drift = circle(300, |chunk| chunk as f32 / 500.0 + 1.0).finish().expect("a drift");
         assert!(drift.neighbours.expect("neighbours").recall_at_10 > 0.98);
         let cosine = drift.cosine.expect("cosines");
-        assert!((cosine.median - 1.0_f64.cos()).abs() < 1e-3 && (cosine.mean - 1.0_f64.cos()).abs() < 1e-3, "{cosine:?}");
+        assert!(
+            (cosine.median - 1.0_f64.cos()).abs() < 1e-3 && (cosine.mean - 1.0_f64.cos()).abs() < 1e-3,
+            "{cosine:?}"
+        );
     }
 
     #[test]
     fn other_neighbours_are_noticed() {
         // Every third chunk is far away now: a third of the queries lose all, the rest a third.
-        let new = |chunk: usize| chunk as f32 / 500.0 + if chunk % 3 == 0 { 2.0 } else { 0.0 };
+        let new = |chunk: usize| chunk as f32 / 500.0 + if chunk.is_multiple_of(3) { 2.0 } else { 0.0 };
         let drift = circle(300, new).finish().expect("a drift");
         let neighbours = drift.neighbours.expect("neighbours");
         assert!((0.3..0.7).contains(&neighbours.recall_at_10), "{neighbours:?}");
@@ -373,8 +380,8 @@ mod tests {
         let mut comparison = circle(5, |chunk| chunk as f32);
         for old in [Stored::Null, Stored::Text("[0, 0]".into()), Stored::Text("pickled".into())] {
             let new = Stored::Text("[1, 0]".into());
-            let row = vec![Stored::Integer(1), Stored::Null, Stored::Null, old, Stored::Text("new".into()), new];
-            comparison.add_row(VectorEncoding::JsonText, row);
+            let row = vec![Stored::Null, Stored::Null, old, Stored::Text("new".into()), new];
+            comparison.add_row(VectorEncoding::JsonText, "another", row);
         }
         let drift = comparison.finish().expect("a drift");
         assert_eq!((drift.chunks, drift.before.len(), drift.neighbours), (8, 2, None));

@@ -51,8 +51,7 @@ impl<'a> Embedding<'a> {
         change: Change,
     ) -> Result<Self> {
         let demands = Demands { pin, column };
-        let mut this =
-            Self { command, patience, target, demands, change, claim: None, origins: Origins::default() };
+        let mut this = Self { command, patience, target, demands, change, claim: None, origins: Origins::default() };
         if target.inhabited.contains(&RecordKind::Chunk) {
             this.origins = this.look(|session| Origins::find(session, &target.schema, None))?;
         }

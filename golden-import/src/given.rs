@@ -98,7 +98,8 @@ impl Given<'_> {
         let (stored, name) = chunk(id, &answer.id)?;
         if let Some(error) = &answer.error {
             let error = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
-            return self.insert(&name, (stored, &name, None::<&str>, None::<u64>, Stored::Null, None::<&str>, Some(error)));
+            return self
+                .insert(&name, (stored, &name, None::<&str>, None::<u64>, Stored::Null, None::<&str>, Some(error)));
         }
         let (vector, this) = answer.vector().context_of(&name)?;
         match maker.as_ref() {
@@ -107,8 +108,10 @@ impl Given<'_> {
                 *maker = Some(this.clone());
             }
             Some(before) if !before.agrees_with(&this) => {
-                return Err(Error::data(format!("the vector of chunk {name} is of {this}, the ones before of {before}"))
-                    .guidance("vectors of two models do not go together: begin again without --resume"));
+                return Err(Error::data(format!(
+                    "the vector of chunk {name} is of {this}, the ones before of {before}"
+                ))
+                .guidance("vectors of two models do not go together: begin again without --resume"));
             }
             Some(_) => {}
         }

@@ -227,7 +227,12 @@ pub fn say_what_is_kept(error: Error) -> Error {
 }
 
 /// Runs the command that was asked for and prints the report.
-pub fn finish<R: Serialize + Display>(cli: &Cli, reporter: &Reporter, report: &R, undo: Option<&str>) -> Result<ExitCode> {
+pub fn finish<R: Serialize + Display>(
+    cli: &Cli,
+    reporter: &Reporter,
+    report: &R,
+    undo: Option<&str>,
+) -> Result<ExitCode> {
     let outcome = match &cli.after {
         Some(command) if !cli.dry_run => after(command),
         _ => Ok(()),

@@ -58,7 +58,10 @@ impl fmt::Display for Report {
         if let Some(model) = &self.model {
             writeln!(f, "texts embedded with {model}: {}", self.texts_embedded)?;
             if self.are_first_vectors {
-                writeln!(f, "they are the first vectors of this database: pin their model in golden.toml to hold to it")?;
+                writeln!(
+                    f,
+                    "they are the first vectors of this database: pin their model in golden.toml to hold to it"
+                )?;
             }
         }
         if let Some(drift) = &self.drift {

@@ -237,10 +237,8 @@ fn clear_blank(target: &mut dyn Session, job: &Job<'_>, covered: &Covered, id: &
         }
     };
     let noted = job.dialect.noted_id(id);
-    target.execute(&format!(
-        "DELETE FROM {} WHERE chunk_id IN (SELECT {noted} FROM {blank})",
-        job.schema.vector_notes
-    ))?;
+    target
+        .execute(&format!("DELETE FROM {} WHERE chunk_id IN (SELECT {noted} FROM {blank})", job.schema.vector_notes))?;
     Ok(())
 }
 

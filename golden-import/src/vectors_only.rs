@@ -130,7 +130,7 @@ impl Swap<'_> {
             vectors = self.is_vector()?,
             changes = old.changes(self.target.dialect(), self.column, "s"),
         );
-        let drift = drift::measure(session, self.column.encoding, &replaced)?;
+        let drift = drift::measure(session, &self.target.schema, &replaced)?;
         let warnings = drift::refuse(drift.as_ref(), self.max_drift)?.into_iter().collect();
         let chunks = session.number(&format!("SELECT count(*) FROM {} WHERE {}", self.given()?, self.is_vector()?))?;
         let blank_chunks =
@@ -207,8 +207,9 @@ impl Swap<'_> {
             self.chunks(),
             self.key()?
         );
-        self.refuse(session, &unknown, "are about chunks that the database does not have", "s.name")
-            .map_err(|error| error.guidance("export the texts again: they are another database's, or chunks went since"))
+        self.refuse(session, &unknown, "are about chunks that the database does not have", "s.name").map_err(|error| {
+            error.guidance("export the texts again: they are another database's, or chunks went since")
+        })
     }
 
     fn refuse_failed(&self, session: &mut dyn Session) -> Result<()> {
@@ -282,7 +283,11 @@ impl Swap<'_> {
             VectorPlace::Table { relation, chunk, .. } => {
                 let chunk = quote(chunk);
                 let differs = self.dialect().vector_differs(self.column.encoding, &format!("o.{name}"), "n.vector");
-                let new = format!("SELECT t.{key} AS id, s.vector AS vector FROM {} WHERE {}", self.given()?, self.is_vector()?);
+                let new = format!(
+                    "SELECT t.{key} AS id, s.vector AS vector FROM {} WHERE {}",
+                    self.given()?,
+                    self.is_vector()?
+                );
                 session.execute(&format!(
                     "UPDATE {relation} AS o SET {name} = n.vector FROM ({new}) n WHERE o.{chunk} = n.id AND {differs}"
                 ))?;

@@ -129,8 +129,8 @@ fn every_option_in_the_documentation_exists() {
     let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
     let of_script = |script| words(&sandbox.sh(&format!("{scripts}/{script} --help")).ok().says("Example").text());
     let of_scripts = ["dump_sql.sh", "load_sql.sh"].into_iter().flat_map(of_script).collect();
-    // And git's own.
-    let known = &(&known | &of_scripts) | &BTreeSet::from(["--ext-diff".to_owned()]);
+    // And git's own, and that of whatever embeds.
+    let known = &(&known | &of_scripts) | &BTreeSet::from(["--ext-diff".to_owned(), "--info".to_owned()]);
     for (name, page) in pages() {
         let unknown: Vec<_> = words(&page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?}");

@@ -291,7 +291,7 @@ fn a_dry_run_says_what_the_run_then_does() {
         "--replace --no-embed",
         "--on-conflict update --no-embed",
         "--on-conflict skip --no-embed",
-        "--replace --embed toy-embed",
+        "--replace --change-model --embed toy-embed",
     ] {
         let import = format!("golden-import --json --no-undo --db try.db {options} backup.json");
         for journal_mode in ["DELETE", "WAL"] {
@@ -309,7 +309,7 @@ fn a_dry_run_says_what_the_run_then_does() {
             assert_eq!(state(), before, "{options}, {journal_mode}");
             let done = sandbox.sh(&import).ok().json();
             told["dry_run"] = json!(false);
-            for made in ["model", "texts_embedded"] {
+            for made in ["model", "dimension", "are_first_vectors", "texts_embedded", "drift", "warnings"] {
                 told[made] = done[made].clone();
             }
             assert_eq!(told, done, "{options}, {journal_mode}");

@@ -48,7 +48,8 @@ pub trait Session {
     fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()>;
 
     /// Begins the transaction of `--vectors`: the vectors that were given are within reach.
-    fn begin_vectors(&mut self, schema: &Schema, column: &VectorColumn, staging: &Path, purpose: Purpose) -> Result<()>;
+    fn begin_vectors(&mut self, schema: &Schema, column: &VectorColumn, staging: &Path, purpose: Purpose)
+    -> Result<()>;
 
     /// Commits, and says what became of it.
     fn commit(&mut self) -> Fate;

@@ -59,8 +59,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_comes_back() {
-        for encoding in
-            [VectorEncoding::Blob, VectorEncoding::JsonText, VectorEncoding::Vector, VectorEncoding::Array]
+        for encoding in [VectorEncoding::Blob, VectorEncoding::JsonText, VectorEncoding::Vector, VectorEncoding::Array]
         {
             assert_eq!(encoding.decode(&encoding.encode(&VECTOR)).as_deref(), Some(&VECTOR[..]), "{encoding:?}");
         }

@@ -98,7 +98,13 @@ impl Session for PostgresSession<'_> {
         self.bring_over(job, purpose)
     }
 
-    fn begin_vectors(&mut self, schema: &Schema, column: &VectorColumn, staging: &Path, purpose: Purpose) -> Result<()> {
+    fn begin_vectors(
+        &mut self,
+        schema: &Schema,
+        column: &VectorColumn,
+        staging: &Path,
+        purpose: Purpose,
+    ) -> Result<()> {
         self.begin(purpose)?;
         if purpose == Purpose::Change {
             self.lock_vectors(schema, column)?;

@@ -66,7 +66,7 @@ fn another_model_is_refused_before_a_text_is_sent() {
         assert!(!sandbox.path("new.db.golden-staging").exists());
     }
     let run = import(&format!("{other} --change-model")).ok().never_says("first vectors").says("toy@000000000001");
-    run.says("recall").says("cosine");
+    run.says("too few vectors to tell").says("cosine");
     assert_eq!(asked(&sandbox).len(), 4);
     assert_eq!(sandbox.rows("new.db", "SELECT DISTINCT model FROM golden_vectors"), [["'other@2'"]]);
 

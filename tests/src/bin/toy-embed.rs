@@ -26,7 +26,7 @@ struct Asked {
     gives_digests: bool,
     is_silent: bool,
     info: bool,
-    log: Option<File>,
+    log: Option<String>,
     pause: Duration,
     fault: Option<(String, usize)>,
 }
@@ -36,7 +36,6 @@ fn asked() -> Asked {
     let mut asked = Asked { dimension: 8, model: MODEL.to_owned(), ..Asked::default() };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("the argument has a value");
-        let append = |name: String| File::options().create(true).append(true).open(name).expect("a log");
         match argument.as_str() {
             "--dimension" => asked.dimension = value().parse().expect("a number"),
             "--model" => asked.model = value(),
@@ -44,8 +43,8 @@ fn asked() -> Asked {
             "--digests" => asked.gives_digests = true,
             "--silent" => asked.is_silent = true,
             "--info" => asked.info = true,
-            "--log" => asked.log = Some(append(value())),
-            "--pids" => writeln!(append(value()), "{}", std::process::id()).expect("a log"),
+            "--log" => asked.log = Some(value()),
+            "--pids" => writeln!(append(&value()), "{}", std::process::id()).expect("a log"),
             "--slow" => asked.pause = Duration::from_millis(value().parse().expect("a number")),
             _ => asked.fault = Some((argument.clone(), value().parse().expect("a number"))),
         }
@@ -53,8 +52,12 @@ fn asked() -> Asked {
     asked
 }
 
+fn append(name: &str) -> File {
+    File::options().create(true).append(true).open(name).expect("a log")
+}
+
 fn main() {
-    let mut asked = asked();
+    let asked = asked();
     if asked.info {
         match asked.is_silent {
             true => exit(2),
@@ -62,11 +65,12 @@ fn main() {
         }
         return;
     }
+    let mut log = asked.log.as_deref().map(append);
     let mut failed = false;
     for (position, line) in stdin().lock().lines().enumerate() {
         let request: Value = serde_json::from_str(&line.expect("text")).expect("JSON lines");
         let text = request["text"].as_str().expect("a text");
-        if let Some(log) = &mut asked.log {
+        if let Some(log) = &mut log {
             writeln!(log, "{text:?}").expect("a log");
         }
         thread::sleep(asked.pause);

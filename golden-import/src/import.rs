@@ -154,7 +154,9 @@ impl Import<'_> {
         report.drift = applied.drift;
         let mut late: Vec<_> = applied.warning.into_iter().collect();
         if let (Some(embedding), Some(model), false) = (&self.embedding, &report.model, cli.dry_run) {
-            late.extend(embedding.left_behind(&Maker { model: model.clone(), dimension: report.dimension })?);
+            let maker = Maker { model: model.clone(), dimension: report.dimension };
+            // The import is done, whatever comes of this question.
+            late.extend(embedding.left_behind(&maker).unwrap_or_else(|error| Some(error.to_string())));
         }
         for warning in &late {
             reporter.warn(warning);

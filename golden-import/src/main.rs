@@ -18,6 +18,7 @@ mod report;
 mod rows;
 mod stage;
 mod staging;
+mod swap;
 mod target;
 mod undo;
 mod vectors;

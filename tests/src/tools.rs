@@ -45,8 +45,10 @@ pub fn tools_present(tools: &[&str]) -> bool {
 pub fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
     if runs(
-        Command::new(&python)
-            .args(["-c", "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg, numpy, sqlite_vec"]),
+        Command::new(&python).args([
+            "-c",
+            "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg, numpy, sqlite_vec",
+        ]),
     ) {
         return Some(python);
     }

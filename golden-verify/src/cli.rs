@@ -24,9 +24,14 @@ pub struct Cli {
     #[arg(value_name = "FILE", default_value = "-")]
     pub files: Vec<PathBuf>,
 
-    /// Compare the document with this database as well: what is missing, extra or changed
+    /// Compare the document with this database as well: what is missing, extra or changed, and whether its
+    /// vectors are fit for a search
     #[arg(long, value_name = "DATABASE", conflicts_with_all = ["tee", "seal"])]
     pub db: Option<String>,
+
+    /// With --db: look at the database's vectors alone, and read no document
+    #[arg(long, requires = "db", conflicts_with_all = ["files", "against", "self_test", "require_checksums"])]
+    pub vectors: bool,
 
     /// Say what changed from OTHER to the document: another document, or a database (a SQLite file or a
     /// URL), which is read inside the document's selection and columns; - is standard input
@@ -112,6 +117,7 @@ const EXAMPLES: &str = "\
 Examples:
   golden-verify golden.json
   golden-verify --db data/app.db golden.json.gz
+  golden-verify --db data/app.db --vectors
   golden-verify golden.json --against yesterday.json.gz
   golden-export | golden-verify --tee --require-checksums | gzip > golden.json.gz
   golden-verify --seal --output golden.json edited.json

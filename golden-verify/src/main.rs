@@ -13,6 +13,7 @@ mod seal;
 mod self_test;
 mod source;
 mod tee;
+mod vectors;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,6 +35,9 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(what) = cli.generate {
         generate(Cli::command(), what)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if cli.vectors {
+        return vectors::run(cli, reporter);
     }
     match (cli.files.as_slice(), &cli.against) {
         ([file], Some(other)) => difference::run(cli, file, other, reporter),

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use golden::cli::Reporter;
 use golden::document::verify::{Counts, Group, Issues, Severity};
 use golden::document::{Place, RecordKind, RecordName};
-use golden::store::DoubtfulVectors;
 use golden::{Kind, Result, visible_lines};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
@@ -15,6 +14,7 @@ use crate::compare::{Comparison, OnlyCounted};
 use crate::difference::Against;
 use crate::quotes::Quotes;
 use crate::review::Review;
+use crate::vectors::Vectors;
 
 /// How the verification of one document ended. An error means that it could not be read to its end.
 pub struct Outcome {
@@ -47,8 +47,12 @@ impl Outcome {
         }
     }
 
+    /// Whether the database is not what it should be.
     fn differs(&self) -> bool {
-        self.comparison.as_ref().is_some_and(|comparison| !comparison.is_equal())
+        self.comparison.as_ref().is_some_and(|comparison| {
+            let are_fit = comparison.vectors.as_ref().is_none_or(Vectors::are_fit);
+            !(comparison.is_equal() && are_fit)
+        })
     }
 
     /// What is wrong, or worth a look, line by line.
@@ -169,6 +173,9 @@ fn write_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome, quotes: Quotes) 
             false => "DIFFERS",
         };
         writeln!(f, "  the database {verdict}: {}", totals(&comparison.database))?;
+        if let Some(vectors) = comparison.vectors.as_ref().filter(|vectors| vectors.vectors > 0) {
+            writeln!(f, "  it has {}", visible_lines(&vectors.summary()))?;
+        }
     }
     outcome.faults().iter().try_for_each(|fault| writeln!(f, "  {}", quotes.of(&fault.to_string())))
 }
@@ -244,23 +251,8 @@ fn faults_of_database(comparison: &Comparison) -> Vec<Fault> {
             "some {kind} have no `id`, and the database gives ids of its own: {kind}{whole} are counted, not compared"
         )));
     }
-    let DoubtfulVectors { stale, unknown, foreign } = comparison.vectors.unwrap_or_default();
-    for (count, one, many) in [
-        (comparison.without_vector.unwrap_or_default(), "chunk has no vector", "chunks have no vector"),
-        (
-            stale,
-            "vector was made from another text than its chunk has",
-            "vectors were made from another text than their chunks have",
-        ),
-        (unknown, "vector is of unknown origin", "vectors are of unknown origin"),
-        (foreign, "vector is not of the pinned model or dimension", "vectors are not of the pinned model or dimension"),
-    ] {
-        match count {
-            0 => {}
-            1 => faults.push(Fault::warning(format!("1 {one}"))),
-            _ => faults.push(Fault::warning(format!("{count} {many}"))),
-        }
-    }
+    let findings = comparison.vectors.iter().flat_map(|vectors| &vectors.findings);
+    faults.extend(findings.map(|finding| Fault { severity: finding.severity, text: finding.to_string() }));
     faults
 }
 

@@ -69,7 +69,7 @@ fn the_vectors_are_little_endian_floats() {
 fn without_an_embedder_the_vectors_of_unchanged_text_stay() {
     let sandbox = exported();
     sandbox.sh("golden-import --db app.db --replace --no-embed backup.json").ok().says("4");
-    sandbox.sql("app.db", "UPDATE chunks SET embedding = zeroblob(32)");
+    sandbox.sql("app.db", "UPDATE chunks SET embedding = x'0000803f'");
     sandbox.sql(
         "app.db",
         "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1; UPDATE chunks SET section_title = 'x'",

@@ -15,13 +15,14 @@ use golden::cli::{Progress, Reporter};
 use golden::document::verify::Counts;
 use golden::document::{Digest, RecordKind};
 use golden::spill::Sorter;
-use golden::store::{Database, Dataset, DoubtfulVectors, Location, Mapping};
+use golden::store::{Database, Dataset, Location, Mapping};
 use serde::Serialize;
 
 use self::document::Document;
 pub use self::document::{columns, inside, lists, selection};
 use crate::merge::{Entry, Pair, merge};
 use crate::review::{Criteria, Review};
+use crate::vectors::Vectors;
 
 /// How much memory each side's digests may take.
 const MEMORY: usize = 6 << 20;
@@ -48,13 +49,11 @@ pub struct Comparison {
     /// Records without `id`, by kind, in tables that give ids of their own: they are counted, for there is
     /// nothing to tell which row is which.
     pub only_counted: BTreeMap<&'static str, OnlyCounted>,
-    /// Chunks that semantic search cannot find; none where the database has no place for vectors.
-    pub without_vector: Option<u64>,
-    /// Vectors that do not fit; none where nothing is known of any.
-    pub vectors: Option<DoubtfulVectors>,
+    /// The database's vectors; none where it has no place for any.
+    pub vectors: Option<Vectors>,
 }
 
-/// Records that differ.
+/// Records that something is said of.
 #[derive(Debug, Default, Serialize)]
 pub struct Records {
     /// How many.
@@ -64,11 +63,19 @@ pub struct Records {
 }
 
 impl Records {
-    fn add(&mut self, name: impl FnOnce() -> String) {
+    /// Adds one, which is named if few were before.
+    pub fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.count <= SHOWN {
             self.names.push(name());
         }
+    }
+
+    /// Adds others.
+    pub fn extend(&mut self, others: &Self) {
+        let room = (SHOWN as usize).saturating_sub(self.names.len());
+        self.names.extend(others.names.iter().take(room).cloned());
+        self.count += others.count;
     }
 }
 
@@ -128,8 +135,7 @@ pub fn compare(
     let mut comparison = Comparison {
         database: counts,
         only_counted: document.only_counted(&counts),
-        without_vector: dataset.count_without_vector()?,
-        vectors: dataset.doubtful_vectors(&mapping.embedding)?,
+        vectors: Vectors::of(&mut dataset, &mapping.embedding)?,
         ..Comparison::default()
     };
     let review = document.finish(&mut comparison, digests.finish()?)?;

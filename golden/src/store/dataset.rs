@@ -1,11 +1,10 @@
 //! The dataset of an open database, whichever that is: what is selected, and what can be asked of it.
 
-use serde::Serialize;
+use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
 use super::batch::Batch;
 use super::database::Connection;
-use super::mapping::EmbeddingPin;
 use super::schema::{Schema, Table};
 use super::{postgres, sqlite};
 use crate::document::RecordKind;
@@ -56,15 +55,30 @@ pub enum ChunkFilter {
     WithoutVector,
 }
 
-/// Vectors that may not be what a search expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DoubtfulVectors {
-    /// Made from another text than their chunk has now.
-    pub stale: u64,
-    /// Of which nothing says what made them.
-    pub unknown: u64,
-    /// Made by another model, or of another dimension, than the mapping pins.
-    pub foreign: u64,
+/// A chunk's vector beside the text that the chunk has now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChunkVector {
+    /// The chunk's id.
+    pub chunk: Value,
+    /// The SHA-256 of its text, in hexadecimal digits; none where it has no text.
+    pub text_sha256: Option<String>,
+    /// Whether its text, if it has any, is nothing but white space.
+    pub is_blank: bool,
+    /// What is stored as its vector, also as PostgreSQL spells it; none where it has none.
+    pub vector: Option<Stored>,
+    /// What is known of the vector's making.
+    pub note: Option<VectorNote>,
+}
+
+/// What `golden_vectors` says of a vector: golden-import writes it with every vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorNote {
+    /// The identity of the model that made it.
+    pub model: String,
+    /// How many numbers it has.
+    pub dimension: u64,
+    /// The SHA-256 of the text it was made from, in hexadecimal digits.
+    pub text_sha256: String,
 }
 
 /// What is asked of a database about the dataset selected in it.
@@ -76,18 +90,18 @@ pub(super) trait Reader: Send {
     /// How many rows of each table belong to no analysis at all.
     fn orphans(&mut self) -> Result<Vec<(RecordKind, u64)>>;
 
-    /// How many selected chunks lack a vector; none where the database has no place for vectors.
-    fn count_without_vector(&mut self) -> Result<Option<u64>>;
-
     /// Hands out the id and the text of chunks, in order. Chunks whose text is NULL have none.
     fn chunk_texts(&mut self, filter: ChunkFilter, each: &mut TextSink<'_>) -> Result<()>;
 
-    /// Counts the doubtful among the vectors of the selected chunks.
-    fn doubtful_vectors(&mut self, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>>;
+    /// Hands out every selected chunk with its vector, if it has one.
+    fn chunk_vectors(&mut self, each: &mut VectorSink<'_>) -> Result<()>;
 }
 
 /// Takes the id and the text of a chunk.
 pub(super) type TextSink<'s> = dyn FnMut(Value, &str) -> Result<()> + 's;
+
+/// Takes a chunk and its vector.
+pub(super) type VectorSink<'s> = dyn FnMut(ChunkVector) -> Result<()> + 's;
 
 /// A dataset in an open database, read inside a transaction.
 pub struct Dataset<'c> {
@@ -127,20 +141,15 @@ impl<'c> Dataset<'c> {
         Ok(orphans.map(warning).collect())
     }
 
-    /// How many selected chunks lack a vector; none where the database has no place for vectors.
-    pub fn count_without_vector(&mut self) -> Result<Option<u64>> {
-        self.reader.count_without_vector()
-    }
-
     /// Hands out the id and the text of chunks, in order. Chunks whose text is NULL have none.
     pub fn chunk_texts(&mut self, filter: ChunkFilter, mut each: impl FnMut(Value, &str) -> Result<()>) -> Result<()> {
         self.reader.chunk_texts(filter, &mut each)
     }
 
-    /// Counts the doubtful among the vectors of the selected chunks. None where there is nothing to hold
-    /// them against: no place for vectors, or neither a word on their origin nor a pinned model.
-    pub fn doubtful_vectors(&mut self, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
-        self.reader.doubtful_vectors(pin)
+    /// Hands out every selected chunk with its vector, if it has one. The database must have a place for
+    /// vectors.
+    pub fn chunk_vectors(&mut self, mut each: impl FnMut(ChunkVector) -> Result<()>) -> Result<()> {
+        self.reader.chunk_vectors(&mut each)
     }
 }
 

@@ -23,7 +23,7 @@ mod vector;
 pub use affinity::Affinity;
 pub use codec::{Codec, TimestampForm, UuidForm};
 pub use database::{Connection, Database};
-pub use dataset::{ChunkFilter, Counts, Dataset, DoubtfulVectors, Selection};
+pub use dataset::{ChunkFilter, ChunkVector, Counts, Dataset, Selection, VectorNote};
 pub use document::{AnalysisDigests, DocumentOptions};
 pub use json_text::canonical_text;
 pub use location::{Address, Location, Source};

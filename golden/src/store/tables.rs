@@ -2,6 +2,7 @@
 
 use super::database::Database;
 use super::schema::{Schema, VectorPlace};
+use super::{postgres, sqlite};
 use crate::Result;
 
 impl Database {
@@ -30,15 +31,8 @@ impl Database {
 
     fn has_vector_notes(&mut self, schema: &Schema) -> Result<bool> {
         match self {
-            Self::Sqlite(connection) => {
-                let sql =
-                    "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors')";
-                Ok(connection.query_row(sql, [], |row| row.get(0))?)
-            }
-            Self::Postgres(client) => {
-                let sql = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
-                Ok(client.query_one(sql, &[&schema.vector_notes])?.try_get(0)?)
-            }
+            Self::Sqlite(connection) => sqlite::has_notes(connection),
+            Self::Postgres(client) => postgres::has_notes(client, schema),
         }
     }
 }

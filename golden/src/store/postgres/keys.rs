@@ -8,7 +8,7 @@ use ::postgres::{Client, SimpleQueryRow};
 use serde_json::Value;
 
 use super::copied::Copied;
-use super::sql::{count, literal, number, parse_number, quote, rows, text};
+use super::sql::{literal, number, parse_number, quote, rows, text};
 use super::types::{Scalar, Type};
 use crate::document::{RecordKind, id_text, order};
 use crate::spill::{Sorted, Sorter};
@@ -259,12 +259,6 @@ fn refuse_duplicates(client: &mut Client, table: &Table, from: &str) -> Result<(
     let count = number(&row, 1)?;
     Err(Error::data(format!("table `{}` has {count} rows whose `{}` is {shown}", table.name, id.name))
         .guidance("a record is known by its id: correct the rows, or name another column as id in golden.toml"))
-}
-
-/// How many selected chunks there are for which a condition holds.
-pub(super) fn count_chunks(client: &mut Client, schema: &Schema, selected_by: &str, holds: &str) -> Result<u64> {
-    let from = selected(schema, &schema.chunks, selected_by)?;
-    count(client, &format!("SELECT count(*) FROM {from} AND {holds}"))
 }
 
 /// The places of every kind's rows.

@@ -15,6 +15,7 @@ mod sql;
 mod tls;
 mod types;
 mod url;
+mod vectors;
 
 pub(super) use connect::open;
 pub use connect::{SPELLING, connect};
@@ -24,3 +25,4 @@ pub(super) use read::Rows;
 pub use server::Server;
 pub use sql::{literal, quote};
 pub use types::{Digits, Scalar, Type};
+pub(super) use vectors::has_notes;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use ::postgres::Client;
 
-use super::keys::{Place, count_chunks};
+use super::keys::Place;
 use super::read::{Rows, at_places};
-use super::sql::{count, literal, number, quote, rows, text};
+use super::sql::{count, number, quote, rows, text};
+use super::vectors;
 use crate::document::RecordKind;
-use crate::store::EmbeddingPin;
 use crate::store::batch::Batch;
-use crate::store::dataset::{ChunkFilter, DoubtfulVectors, Reader, TextSink, no_place_for_vectors, no_text};
+use crate::store::dataset::{ChunkFilter, Reader, TextSink, VectorSink, no_place_for_vectors, no_text};
 use crate::store::schema::{Schema, VectorPlace};
 use crate::{Error, Result};
 
@@ -68,11 +68,6 @@ impl Reader for Rows<'_> {
         Ok(orphans)
     }
 
-    fn count_without_vector(&mut self) -> Result<Option<u64>> {
-        let Some(has_vector) = has_vector(self.schema)? else { return Ok(None) };
-        count_chunks(self.client, self.schema, &self.condition, &format!("NOT ({has_vector})")).map(Some)
-    }
-
     fn chunk_texts(&mut self, filter: ChunkFilter, each: &mut TextSink<'_>) -> Result<()> {
         let table = &self.schema.chunks;
         let (id, content) = (table.id()?, table.column("content").ok_or_else(|| no_text(table))?);
@@ -107,39 +102,7 @@ impl Reader for Rows<'_> {
         }
     }
 
-    fn doubtful_vectors(&mut self, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
-        let Some(has_vector) = has_vector(self.schema)? else { return Ok(None) };
-        let notes = &self.schema.vector_notes;
-        let is_there = rows(self.client, &format!("SELECT to_regclass({}) IS NOT NULL", literal(notes)))?;
-        if !is_there.first().is_some_and(|row| text(row, 0).is_ok_and(|answer| answer == "t")) {
-            if *pin == EmbeddingPin::default() {
-                return Ok(None);
-            }
-            let unknown = count_chunks(self.client, self.schema, &self.condition, &has_vector)?;
-            return Ok(Some(DoubtfulVectors { unknown, ..DoubtfulVectors::default() }));
-        }
-        let chunks = &self.schema.chunks;
-        let text_digest = chunks.column("content").map_or("NULL".into(), |text| {
-            format!("encode(sha256(convert_to(t.{}::text, 'UTF8')), 'hex')", quote(&text.name))
-        });
-        let model = pin.model.as_deref().map_or("NULL".to_owned(), literal);
-        let dimension = pin.dimension.map_or("NULL".to_owned(), |dimension| dimension.to_string());
-        let analyses = &self.schema.analyses;
-        let sql = format!(
-            "SELECT count(*) FILTER (WHERE v.text_sha256 <> {text_digest}),
-                    count(*) FILTER (WHERE v.chunk_id IS NULL),
-                    count(*) FILTER (WHERE v.model <> {model} OR v.dimension <> {dimension})
-             FROM {} t JOIN {} p ON p.{} = t.{} LEFT JOIN {notes} v ON v.chunk_id = t.{}::text
-             WHERE {} AND {has_vector}",
-            chunks.relation,
-            analyses.relation,
-            quote(&analyses.id()?.name),
-            quote(chunks.parent.as_deref().unwrap_or_default()),
-            quote(&chunks.id()?.name),
-            self.condition,
-        );
-        let counted = rows(self.client, &sql)?;
-        let Some(row) = counted.first() else { return Ok(None) };
-        Ok(Some(DoubtfulVectors { stale: number(row, 0)?, unknown: number(row, 1)?, foreign: number(row, 2)? }))
+    fn chunk_vectors(&mut self, each: &mut VectorSink<'_>) -> Result<()> {
+        vectors::read(self, each)
     }
 }

@@ -14,3 +14,4 @@ pub(super) use open::open;
 pub use open::{open_for_reading, open_for_writing, quote};
 pub(super) use query::statuses;
 pub(super) use read::Rows;
+pub(super) use vectors::has_notes;

@@ -7,9 +7,8 @@ use super::order::{located, order_table};
 use super::read::Rows;
 use super::{quote, vectors};
 use crate::document::RecordKind;
-use crate::store::EmbeddingPin;
 use crate::store::batch::Batch;
-use crate::store::dataset::{ChunkFilter, DoubtfulVectors, Reader, TextSink, no_place_for_vectors, no_text};
+use crate::store::dataset::{ChunkFilter, Reader, TextSink, VectorSink, no_place_for_vectors, no_text};
 use crate::store::schema::{Schema, VectorPlace};
 use crate::{Error, Result};
 
@@ -72,12 +71,6 @@ impl Reader for Rows<'_> {
         Ok(orphans)
     }
 
-    fn count_without_vector(&mut self) -> Result<Option<u64>> {
-        let Some(has_vector) = self.schema.has_vector_condition()? else { return Ok(None) };
-        let sql = format!("SELECT count(*) FROM {} AND NOT ({has_vector})", self.ordered_chunks());
-        Ok(Some(self.connection.query_row(&sql, [], |row| row.get(0))?))
-    }
-
     fn chunk_texts(&mut self, filter: ChunkFilter, each: &mut TextSink<'_>) -> Result<()> {
         let table = &self.schema.chunks;
         let id = table.id()?;
@@ -109,14 +102,14 @@ impl Reader for Rows<'_> {
         Ok(())
     }
 
-    fn doubtful_vectors(&mut self, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
-        vectors::doubtful(self, pin)
+    fn chunk_vectors(&mut self, each: &mut VectorSink<'_>) -> Result<()> {
+        vectors::read(self, each)
     }
 }
 
 impl Rows<'_> {
     /// The FROM clause of the selected chunks, aliased `t`, with their order, aliased `o`.
-    fn ordered_chunks(&self) -> String {
+    pub(super) fn ordered_chunks(&self) -> String {
         format!(
             "{} o CROSS JOIN main.{} t ON {}",
             order_table(RecordKind::Chunk),

@@ -1,106 +1,76 @@
-//! What the vectors of a dataset were made from, and by which model: the table `golden_vectors` says it
-//! of every vector that golden-import wrote.
+//! The vectors of a dataset, and what the table `golden_vectors` notes of each.
 
-use rusqlite::functions::FunctionFlags;
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::order::{located, order_table};
 use super::quote;
 use super::read::Rows;
 use crate::Result;
-use crate::document::{Digest, RecordKind};
-use crate::store::EmbeddingPin;
-use crate::store::dataset::DoubtfulVectors;
+use crate::document::Digest;
+use crate::store::dataset::{ChunkVector, VectorNote, VectorSink, no_place_for_vectors};
+use crate::store::schema::VectorPlace;
 
-/// Counts the doubtful among the vectors of the selected chunks. None where there is nothing to hold
-/// them against: no place for vectors, or neither a word on their origin nor a pinned model.
-pub(super) fn doubtful(rows: &Rows<'_>, pin: &EmbeddingPin) -> Result<Option<DoubtfulVectors>> {
-    let Some(has_vector) = rows.schema.has_vector_condition()? else { return Ok(None) };
-    let chunks = format!(
-        "{} o CROSS JOIN main.{} t ON {}",
-        order_table(RecordKind::Chunk),
-        quote(&rows.schema.chunks.name),
-        located(&rows.schema.chunks),
-    );
-    let sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors'";
-    if rows.connection.query_row(sql, [], |_| Ok(())).optional()?.is_none() {
-        if *pin == EmbeddingPin::default() {
-            return Ok(None);
+/// Hands out the selected chunks, in order, each with its vector if it has one.
+pub(super) fn read(rows: &Rows<'_>, each: &mut VectorSink<'_>) -> Result<()> {
+    let chunks = &rows.schema.chunks;
+    let vectors = rows.schema.vectors.as_ref().ok_or_else(no_place_for_vectors)?;
+    let (id, column) = (chunks.id()?, quote(&vectors.name));
+    let key = format!("t.{}", quote(&id.name));
+    let text = chunks.column("content").map_or("NULL".into(), |text| format!("t.{}", quote(&text.name)));
+    let (vector, stored) = match &vectors.place {
+        VectorPlace::ChunkColumn => (format!("t.{column}"), String::new()),
+        VectorPlace::Table { relation, chunk, .. } => {
+            (format!("v.{column}"), format!(" LEFT JOIN {relation} v ON v.{} = {key}", quote(chunk)))
         }
-        let sql = format!("SELECT count(*) FROM {chunks} WHERE {has_vector}");
-        let unknown = rows.connection.query_row(&sql, [], |row| row.get(0))?;
-        return Ok(Some(DoubtfulVectors { unknown, ..DoubtfulVectors::default() }));
-    }
-    register_text_digest(rows.connection)?;
-    let text = rows.schema.chunks.column("content").map_or("NULL".into(), |text| format!("t.{}", quote(&text.name)));
+    };
     // The `+` takes the column's affinity away: ids are compared as they are stored, and the key of
     // golden_vectors can be used.
-    let sql = format!(
-        "SELECT count(*) FILTER (WHERE v.text_sha256 <> golden_text_digest({text})),
-                count(*) FILTER (WHERE v.chunk_id IS NULL),
-                count(*) FILTER (WHERE v.model <> :model OR v.dimension <> :dimension)
-         FROM {chunks} LEFT JOIN main.golden_vectors v ON v.chunk_id = +t.{id} WHERE {has_vector}",
-        id = quote(&rows.schema.chunks.id()?.name),
-    );
-    let pinned = named_params! {":model": pin.model, ":dimension": pin.dimension};
-    let count = |row: &rusqlite::Row<'_>| {
-        Ok(DoubtfulVectors { stale: row.get(0)?, unknown: row.get(1)?, foreign: row.get(2)? })
+    let (note, noted) = match has_notes(rows.connection)? {
+        true => (
+            "n.model, n.dimension, n.text_sha256",
+            format!(" LEFT JOIN {} n ON n.chunk_id = +{key}", rows.schema.vector_notes),
+        ),
+        false => ("NULL, NULL, NULL", String::new()),
     };
-    Ok(Some(rows.connection.query_row(&sql, pinned, count)?))
-}
-
-/// `golden_text_digest(text)`: what `golden_vectors` notes of a text; NULL for what is no text.
-fn register_text_digest(connection: &Connection) -> Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    Ok(connection.create_scalar_function("golden_text_digest", 1, flags, |context| {
-        Ok(match context.get_raw(0) {
-            ValueRef::Text(text) => Some(Digest::of(text).to_string()),
+    let from = format!("{}{stored}{noted}", rows.ordered_chunks());
+    let sql = format!("SELECT {key}, {text}, {vector}, {note} FROM {from} ORDER BY o.sequence");
+    let mut statement = rows.connection.prepare(&sql)?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let text = match row.get_ref(1)? {
+            ValueRef::Text(text) => Some(text),
             _ => None,
-        })
-    })?)
+        };
+        each(ChunkVector {
+            chunk: id.decode(row.get(0)?).unwrap_or_default(),
+            text_sha256: text.map(|text| Digest::of(text).to_string()),
+            is_blank: text.is_none_or(is_blank),
+            vector: match row.get_ref(2)? {
+                ValueRef::Null => None,
+                _ => Some(row.get(2)?),
+            },
+            note: match (row.get_ref(3)?, row.get_ref(4)?, row.get_ref(5)?) {
+                (ValueRef::Text(model), ValueRef::Integer(dimension), ValueRef::Text(text_sha256)) => {
+                    Some(VectorNote {
+                        model: String::from_utf8_lossy(model).into_owned(),
+                        dimension: dimension.try_into().unwrap_or_default(),
+                        text_sha256: String::from_utf8_lossy(text_sha256).into_owned(),
+                    })
+                }
+                _ => None,
+            },
+        })?;
+    }
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::Settings;
-    use crate::store::sqlite::schema;
-    use crate::store::{Dataset, Selection, VectorPlace};
+/// White space as golden-import knows it: such a text is not embedded.
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, 9..=13 | b' '))
+}
 
-    fn doubtful(sql: &str, mapping: &str) -> Option<DoubtfulVectors> {
-        let mut connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch(
-                "CREATE TABLE analyses(id TEXT PRIMARY KEY, status TEXT);
-                 CREATE TABLE chunks(id TEXT PRIMARY KEY, analysis_id TEXT, content TEXT, embedding BLOB);
-                 INSERT INTO analyses VALUES ('a', 'completed'), ('draft', 'draft');
-                 INSERT INTO chunks VALUES ('fits', 'a', 'abc', x'00'), ('stale', 'a', 'abd', x'00'),
-                     ('unknown', 'a', 'abc', x'00'), ('without', 'a', 'abd', NULL), ('other', 'draft', 'abd', x'00');",
-            )
-            .unwrap();
-        connection.execute_batch(sql).unwrap();
-        let mapping = Settings::parse(mapping).unwrap().mapping;
-        let schema = schema(&connection, &mapping).unwrap();
-        assert_eq!(schema.vectors.as_ref().unwrap().place, VectorPlace::ChunkColumn);
-        let selection = Selection::Filter(mapping.analyses.filter.values);
-        let mut dataset = Dataset::select(&mut connection, &schema, &selection).unwrap();
-        dataset.doubtful_vectors(&mapping.embedding).unwrap()
-    }
-
-    const NOTED: &str = "
-        CREATE TABLE golden_vectors(chunk_id PRIMARY KEY, model TEXT, dimension INTEGER, text_sha256 TEXT) WITHOUT ROWID;
-        INSERT INTO golden_vectors SELECT id, 'm', 1, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
-            FROM chunks WHERE id <> 'unknown';";
-
-    #[test]
-    fn vectors_are_held_against_what_was_noted_of_them() {
-        let found = |stale, unknown, foreign| Some(DoubtfulVectors { stale, unknown, foreign });
-        assert_eq!(doubtful("", ""), None);
-        assert_eq!(doubtful("", "[embedding]\nmodel = 'm'"), found(0, 3, 0));
-        assert_eq!(doubtful(NOTED, ""), found(1, 1, 0));
-        assert_eq!(doubtful(NOTED, "[embedding]\nmodel = 'm'\ndimension = 1"), found(1, 1, 0));
-        assert_eq!(doubtful(NOTED, "[embedding]\nmodel = 'n'"), found(1, 1, 2));
-        assert_eq!(doubtful(NOTED, "[embedding]\ndimension = 2"), found(1, 1, 2));
-    }
+/// Whether the table `golden_vectors` is there.
+pub(in crate::store) fn has_notes(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'golden_vectors')";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }

@@ -11,17 +11,18 @@ run() {
 }
 
 say 'Building the programs (the first time takes a minute or two)'
-cargo build --release -p golden-export -p golden-verify -p golden-import
+cargo build --release -p golden-export -p golden-verify -p golden-import -p golden-embed
 
 target=${CARGO_TARGET_DIR:-target}
-PATH=$(cd "$target/release" && pwd):$PATH
+PATH=$PWD/scripts:$(cd "$target/release" && pwd):$PATH
 work=target/quickstart
 rm -rf "$work"
 mkdir -p "$work/data"
 python3 scripts/sample_dataset.py "$work/data/app.db" README.md docs/*.md
 cd "$work"
 # The example stands for itself, whatever is configured around it.
-unset DATABASE_URL GOLDEN_SCHEMA
+unset DATABASE_URL GOLDEN_SCHEMA GOLDEN_EMBED_PROVIDER
+export GOLDEN_EMBED_CACHE=$PWD/embeddings.db
 
 say 'A database of this project'\''s pages: each page an analysis, each section a chunk'
 run 'golden-export --db data/app.db --output golden.json'
@@ -39,10 +40,13 @@ if run 'golden-verify damaged.json'; then
   exit 1
 fi
 
-say 'Put it into a second database, which is made on the way'
-run 'golden-verify --tee golden.json | golden-import --db data/copy.db --init --no-embed'
+say 'Put it into a second database, which is made on the way, with vectors of today'\''s model'
+run 'golden-verify --tee golden.json | golden-import --db data/copy.db --init --embed golden-embed'
 
-say 'Both databases hold the same dataset'
+say 'Search it by meaning: the section that answers has no word in common with the question'
+run "search.py data/copy.db 'spotting almost identical paragraphs' --expect 'Near duplicates'"
+
+say 'Both databases hold the same dataset, and the vectors are of the texts beside them'
 run 'golden-verify --db data/copy.db golden.json'
 for database in app copy; do
   run "golden-export --db data/$database.db --compact | grep -o '\"content\":\"[0-9a-f]\{64\}\"' | tee $database.digest"

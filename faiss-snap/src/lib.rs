@@ -1,0 +1,3 @@
+//! What `faiss-snap` knows of the files it keeps.
+
+pub mod index_file;

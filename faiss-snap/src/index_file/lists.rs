@@ -7,6 +7,9 @@ use super::cursor::{Section, Stop};
 use super::ids::{Ids, ListSizes};
 use super::walk::{Part, Walk};
 
+/// What lists in blocks give as the size of a code.
+const IN_BLOCKS: u64 = u64::MAX;
+
 impl<R: Read + Seek> Walk<R> {
     /// An inverted file of floats.
     pub fn inverted(&mut self, fourcc: &[u8; 4]) -> Result<Part, Stop> {
@@ -103,7 +106,7 @@ impl<R: Read + Seek> Walk<R> {
         let fourcc = self.cursor.fourcc()?;
         match &fourcc {
             b"ilar" => {}
-            b"ilbl" => return self.blocks(cells, code_size),
+            b"ilbl" => return self.blocks(cells),
             // Lists in a file of their own, or nowhere.
             b"ilod" | b"il00" => return Err(Stop::Unknown(String::from_utf8_lossy(&fourcc).into_owned())),
             _ => return Err(self.cursor.damaged("no inverted lists begin like this")),
@@ -154,8 +157,8 @@ impl<R: Read + Seek> Walk<R> {
     }
 
     /// Lists in blocks, as fast scans have them.
-    fn blocks(&mut self, cells: u64, code_size: u64) -> Result<(Ids, u64), Stop> {
-        self.list_head(cells, code_size)?;
+    fn blocks(&mut self, cells: u64) -> Result<(Ids, u64), Stop> {
+        self.list_head(cells, IN_BLOCKS)?;
         let (per_block, block_size) = (self.cursor.u64()?, self.cursor.u64()?);
         self.cursor.demand(per_block > 0, || "blocks of no vectors".to_owned())?;
         let at = self.cursor.at();

@@ -57,7 +57,8 @@ impl<R: Read + Seek> Walk<R> {
             Holds::Nothing => i == o,
         };
         self.cursor.demand(holds, || format!("{name} does not hold what it needs from {d_in} to {d_out} numbers"))?;
-        Ok(Transform { name: format!("{name}{d_out}"), d_in, d_out })
+        let name = if d_in == d_out { name.to_owned() } else { format!("{name}{d_out}") };
+        Ok(Transform { name, d_in, d_out })
     }
 
     fn linear(&mut self) -> Result<Holds, Stop> {

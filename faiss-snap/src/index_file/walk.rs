@@ -87,9 +87,9 @@ impl<R: Read + Seek> Walk<R> {
         let d = self.dimension()?;
         let code_size = self.cursor.i32()?;
         let bytes = u64::from(d / 8);
-        self.cursor.demand(d.is_multiple_of(8) && i64::from(code_size) == bytes.cast_signed(), || {
-            format!("vectors of {d} bits in {code_size} bytes")
-        })?;
+        // Around another index, old versions left it at 0.
+        let fits = code_size == 0 || i64::from(code_size) == bytes.cast_signed();
+        self.cursor.demand(d.is_multiple_of(8) && fits, || format!("vectors of {d} bits in {code_size} bytes"))?;
         let ntotal = self.ntotal()?;
         let is_trained = self.cursor.bool()?;
         let code = self.cursor.i32()?;

@@ -48,6 +48,8 @@ pub enum Inspection {
 pub struct Index {
     /// Its types from the outside in, as the factory of FAISS spells them: `IDMap2,Flat`.
     pub kind: String,
+    /// What its vectors are made of.
+    pub elements: Elements,
     /// What every index says about itself.
     pub header: Header,
     /// The ids of its vectors.
@@ -56,6 +58,15 @@ pub struct Index {
     pub rows: Option<Rows>,
     /// What is wrong although FAISS would read the file.
     pub problems: Vec<String>,
+}
+
+/// What vectors are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// 32-bit floats.
+    Floats,
+    /// Bits.
+    Bits,
 }
 
 /// What every index says about itself.
@@ -113,6 +124,8 @@ pub struct Rows {
 pub struct UnknownType {
     /// Its four letters.
     pub name: String,
+    /// What the vectors of the index are made of.
+    pub elements: Elements,
     /// What the index around it says, where the unknown type is a part.
     pub header: Option<Header>,
 }
@@ -137,7 +150,10 @@ pub fn inspect_reader<R: Read + Seek>(reader: R, length: u64) -> Result<Inspecti
     match walk.whole() {
         Ok(index) => Ok(Inspection::Known(index)),
         Err(Stop::Damaged(damage)) => Ok(Inspection::Damaged(damage)),
-        Err(Stop::Unknown(name)) => Ok(Inspection::Unknown(UnknownType { name, header: walk.outermost() })),
+        Err(Stop::Unknown(name)) => {
+            let (elements, header) = (walk.elements(), walk.outermost());
+            Ok(Inspection::Unknown(UnknownType { name, elements, header }))
+        }
         Err(Stop::Failed(error)) => Err(error.into()),
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek};
 
 use super::cursor::{Cursor, Stop};
-use super::{Header, Ids, Index, MAX_DIMENSION, Metric, Rows};
+use super::{Elements, Header, Ids, Index, MAX_DIMENSION, Metric, Rows};
 
 /// Indexes inside each other beyond which a file is not believed.
 const MAX_DEPTH: u32 = 8;
@@ -15,6 +15,7 @@ pub struct Walk<R> {
     problems: Vec<String>,
     /// The first header.
     outermost: Option<Header>,
+    elements: Elements,
     depth: u32,
 }
 
@@ -36,7 +37,13 @@ impl Part {
 
 impl<R: Read + Seek> Walk<R> {
     pub fn new(reader: R, length: u64) -> io::Result<Self> {
-        Ok(Self { cursor: Cursor::new(reader, length)?, problems: Vec::new(), outermost: None, depth: 0 })
+        Ok(Self {
+            cursor: Cursor::new(reader, length)?,
+            problems: Vec::new(),
+            outermost: None,
+            elements: Elements::Floats,
+            depth: 0,
+        })
     }
 
     /// The first header, if it was reached.
@@ -44,15 +51,24 @@ impl<R: Read + Seek> Walk<R> {
         self.outermost
     }
 
+    /// What the vectors are made of.
+    pub fn elements(&self) -> Elements {
+        self.elements
+    }
+
     /// Follows the file to its end.
     pub fn whole(&mut self) -> Result<Index, Stop> {
-        let Part { kind, header, ids, rows } =
-            if self.cursor.starts_with(b"IB")? { self.binary()? } else { self.float()? };
+        let Part { kind, header, ids, rows } = if self.cursor.starts_with(b"IB")? {
+            self.elements = Elements::Bits;
+            self.binary()?
+        } else {
+            self.float()?
+        };
         match self.cursor.remaining() {
             0 => {}
             more => self.problem(format!("{more} bytes follow the end of the index")),
         }
-        Ok(Index { kind, header, ids, rows, problems: std::mem::take(&mut self.problems) })
+        Ok(Index { kind, elements: self.elements, header, ids, rows, problems: std::mem::take(&mut self.problems) })
     }
 
     /// Takes note of something that FAISS would not mind.

@@ -140,12 +140,12 @@ fn cannot_load(path: &Path, error: &faiss::error::Error) -> Error {
     Error::data(format!("FAISS cannot read {}: {}", path.display(), reason(error)))
 }
 
-/// What FAISS says is wrong, without the places in its sources.
+/// What FAISS says is wrong, without the function and the place in its sources that it puts before.
 fn reason(error: &faiss::error::Error) -> String {
     let message = error.to_string();
-    let said = message.rsplit_once(" failed: ").map(|(_, said)| said);
-    let said = said.or_else(|| message.split_once("Error: ").map(|(_, said)| said));
-    said.filter(|said| !said.is_empty()).unwrap_or(&message).trim().to_owned()
+    let place = [".cpp:", ".h:"].iter().filter_map(|file| message.rfind(file)).max();
+    let said = place.and_then(|place| message.get(place..)?.split_once(": "));
+    said.map_or(message.as_str(), |(_, said)| said).trim_start_matches("Error: ").trim().to_owned()
 }
 
 /// Calls of the C interface, which the safe one lacks.

@@ -1,6 +1,8 @@
 """Writes a small index of every type into a folder, each with its vectors' ids and what FAISS says of it.
 
-Types that this version of FAISS does not know are left out and named on stderr.
+faiss_zoo.py FOLDER [VECTORS]. Types that this version of FAISS does not know are left out and named on stderr.
+tests/fixtures/faiss-VERSION.tar.gz were made by faiss-cpu of that version from PyPI, with 120 vectors:
+tar --sort=name --owner=0 --group=0 --mtime=@0 -C FOLDER -cf - . | gzip -9n
 """
 import json
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-D, N = 16, 300
+D = 16
 FLOAT = {
     "flat-l2": "Flat",
     "flat-ip": ("Flat", faiss.METRIC_INNER_PRODUCT),
@@ -80,13 +82,13 @@ def attempt(name, action):
         print(f"not in FAISS {faiss.__version__}: {name} ({str(error).splitlines()[0][:100]})", file=sys.stderr)
 
 
-def main(folder):
+def main(folder, count):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     faiss.omp_set_num_threads(1)
     random = np.random.default_rng(7)
-    vectors = random.random((N, D), dtype=np.float32)
-    custom = np.arange(N, dtype=np.int64) * 3 + 1_000_000_007
+    vectors = random.random((count, D), dtype=np.float32)
+    custom = np.arange(count, dtype=np.int64) * 3 + 1_000_000_007
 
     def float_index(name, spec):
         factory, metric = spec if isinstance(spec, tuple) else (spec, faiss.METRIC_L2)
@@ -98,10 +100,10 @@ def main(folder):
         else:
             index.add(vectors)
         faiss.write_index(index, str(folder / f"{name}.index"))
-        describe(folder, name, index, custom if takes_ids else range(N))
+        describe(folder, name, index, custom if takes_ids else range(count))
 
     def binary_index(name, factory):
-        bits = random.integers(0, 256, (N, D // 8), dtype=np.uint8)
+        bits = random.integers(0, 256, (count, D // 8), dtype=np.uint8)
         bare = factory.removeprefix("IDMap2,").removeprefix("IDMap,")
         index = faiss.index_binary_factory(D, bare)
         index.train(bits)
@@ -111,7 +113,7 @@ def main(folder):
         else:
             index.add(bits)
         faiss.write_index_binary(index, str(folder / f"{name}.index"))
-        describe(folder, name, index, custom if bare != factory else range(N))
+        describe(folder, name, index, custom if bare != factory else range(count))
 
     for name, spec in FLOAT.items():
         attempt(name, lambda: float_index(name, spec))
@@ -136,7 +138,7 @@ def main(folder):
     array.train(vectors)
     array.add(vectors)
     array.make_direct_map()
-    by_hand("ivf-array", array, range(N))
+    by_hand("ivf-array", array, range(count))
     sparse = faiss.index_factory(D, "IVF32,Flat")
     sparse.train(vectors)
     sparse.add(vectors[:3])
@@ -144,4 +146,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 300)

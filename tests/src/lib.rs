@@ -3,15 +3,17 @@
 //! Each file in `tests/` is a list of promises and names its time budget. `GOLDEN_LONG=1` runs the
 //! long forms. A test whose tool is missing says SKIPPED; where `CI` is set it fails instead.
 
+mod index_zoo;
 mod postgres;
 mod run;
 mod sandbox;
 mod tools;
 
+pub use index_zoo::{Specimen, Zoo, python_with_faiss};
 pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};
-pub use tools::{long_form, programs, python, tools_present};
+pub use tools::{faiss_index, long_form, programs, python, tools_present};
 
 /// The schema and rows that most tests start from.
 pub const SMALL: &str = include_str!("../fixtures/small.sql");

@@ -11,6 +11,8 @@ mod graph;
 mod ids;
 mod lists;
 mod quantizer;
+#[cfg(test)]
+mod tests;
 mod transform;
 mod walk;
 

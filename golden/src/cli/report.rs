@@ -15,11 +15,11 @@ use crate::{Error, Kind, Result, visible_lines};
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
     /// Print the report as one JSON document, errors included
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 
     /// Print warnings and errors only
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     pub quiet: bool,
 }
 

@@ -40,9 +40,11 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     }
 }
 
-/// Beyond this, FAISS is refused memory, whatever a file claims to need.
+/// Beyond this, FAISS is refused memory, whatever a file claims to need. Who asks for that expects it to end its
+/// process, too: that leaves no image of the memory behind.
 fn limit_memory(mebibytes: u64) -> Result<()> {
-    let limit = Some(mebibytes.saturating_mul(1024 * 1024));
-    setrlimit(Resource::As, Rlimit { current: limit, maximum: limit })
+    let limit = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    setrlimit(Resource::Core, limit(0))
+        .and_then(|()| setrlimit(Resource::As, limit(mebibytes.saturating_mul(1024 * 1024))))
         .map_err(|error| Error::environment(format!("memory cannot be limited to {mebibytes} MiB: {error}")))
 }

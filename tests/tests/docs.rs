@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use golden::settings::Settings;
-use golden_tests::{Sandbox, content_digest, tools_present};
+use golden_tests::{Sandbox, content_digest, faiss_index, tools_present};
 
 const README: &str = include_str!("../../README.md");
 const RULES: &str = include_str!("../../docs/rules.md");
@@ -129,8 +129,13 @@ fn every_option_in_the_documentation_exists() {
     let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
     let of_script = |script| words(&sandbox.sh(&format!("{scripts}/{script} --help")).ok().says("Example").text());
     let of_scripts = ["dump_sql.sh", "load_sql.sh"].into_iter().flat_map(of_script).collect();
-    // And git's own, and that of whatever embeds.
-    let known = &(&known | &of_scripts) | &BTreeSet::from(["--ext-diff".to_owned(), "--info".to_owned()]);
+    // And those of git, cargo and apt-get, and of whatever embeds.
+    let others = ["--ext-diff", "--info", "--release", "--no-install-recommends"].map(str::to_owned);
+    let mut known = &(&known | &of_scripts) | &BTreeSet::from(others);
+    let Some(faiss) = faiss_index() else { return };
+    for command in ["info", "build", "search", "check"] {
+        known.extend(words(&sandbox.sh(&format!("{} {command} --help", faiss.display())).ok().text()));
+    }
     for (name, page) in pages() {
         let unknown: Vec<_> = words(&page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?}");

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::Path;
 
 use faiss_snap::index_file::{Inspection, Metric, inspect};
+use faiss_snap::npz::Npz;
 use golden_tests::{Sandbox, Specimen, Zoo, faiss_index, long_form, python, python_with_faiss};
 use serde_json::{Value, json};
 
@@ -186,6 +187,59 @@ fn compare(ours: &[Value], theirs: &Value, what: &str) {
         };
         let common = set(&our["ids"]).intersection(&set(&theirs["ids"][query])).count();
         assert!(common >= 4 || what.contains("RaBitQ") || what.contains("LSH"), "{what}: {our} and {theirs}");
+    }
+}
+
+#[test]
+fn numpy_archives_are_read_and_their_damage_is_found() {
+    let Some(python) = python() else { return };
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "write.py",
+        "import numpy as np\n\
+         vectors = np.arange(3000, dtype=np.float32).reshape(1000, 3)\n\
+         ids = np.arange(1000, dtype=np.int64) * 7 - 3\n\
+         np.savez('stored.npz', vectors=vectors, ids=ids)\n\
+         np.savez_compressed('deflated.npz', ids=ids, other=np.zeros(3), vectors=vectors)\n\
+         np.savez('no-ids.npz', vectors=vectors)\n\
+         np.savez('fewer-ids.npz', vectors=vectors, ids=ids[1:])\n\
+         np.savez('doubles.npz', vectors=vectors.astype(np.float64))\n\
+         np.savez('by-columns.npz', vectors=np.asfortranarray(vectors))\n",
+    );
+    sandbox.sh(&format!("{} write.py", python.display())).ok();
+    let open = |name: &str| Npz::open(&sandbox.path(name));
+    for name in ["stored.npz", "deflated.npz"] {
+        let npz = open(name).expect(name);
+        assert_eq!((npz.count, npz.d), (1_000, 3));
+        npz.verify().expect("whole");
+        let ids: Vec<i64> = npz.ids().expect("ids").expect("ids").collect::<Result<_, _>>().expect("ids");
+        assert_eq!(ids, (0..1_000).map(|id| id * 7 - 3).collect::<Vec<_>>());
+        let vectors: Vec<_> = npz.vectors().expect("vectors").collect::<Result<_, _>>().expect("vectors");
+        assert_eq!((vectors.len(), vectors[999].as_slice()), (1_000, &[2997.0, 2998.0, 2999.0][..]));
+        let original = sandbox.read(name);
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut found = 0;
+        for number in 0..400 {
+            let mut bytes = original.clone();
+            match number % 2 {
+                0 => bytes.truncate(random.usize(..bytes.len())),
+                _ => {
+                    let at = random.usize(..bytes.len());
+                    bytes[at] ^= 1 << random.u8(..8);
+                }
+            }
+            sandbox.write("damaged.npz", bytes);
+            let is_whole = open("damaged.npz").is_ok_and(|npz| npz.verify().is_ok());
+            assert!(!is_whole || number % 2 == 1, "{name}: truncated");
+            found += u32::from(!is_whole);
+        }
+        // Dates, names and what is said twice may change.
+        assert!(found > 320, "{found} of 400 in {name}");
+    }
+    assert!(open("no-ids.npz").is_ok_and(|npz| npz.ids().is_ok_and(|ids| ids.is_none())));
+    for (name, says) in [("fewer-ids.npz", "999 ids"), ("doubles.npz", "no array"), ("by-columns.npz", "no array")] {
+        let error = open(name).expect_err(name);
+        assert!(error.kind() == golden::Kind::Data && error.message().contains(says), "{error}");
     }
 }
 

@@ -105,9 +105,9 @@ fn what_is_wrong_is_named_by_its_line_and_nothing_appears() {
 #[test]
 fn a_sidecar_of_another_index_is_not_believed() {
     let Some(bench) = Bench::new() else { return };
-    let line = |id: &str| json!({"id": id, "embedding": [1, 2]});
-    bench.lines("old", &[line("a"), line("b")]);
-    bench.lines("new", &[line("b"), line("a")]);
+    let line = |id: &str, second: u32| json!({"id": id, "embedding": [1, second]});
+    bench.lines("old", &[line("a", 3), line("b", 2)]);
+    bench.lines("new", &[line("b", 2), line("a", 3)]);
     bench.sh("$FAISS build --output x.index < old && cp x.index kept").ok();
     bench.sh("$FAISS build --factory IDMap2,Flat --output x.index < new && $FAISS search x.index < old").ok();
     // As a crash between the two renames would leave them.

@@ -1,0 +1,33 @@
+//! `faiss-snap`: snapshots of a live SQLite database and its FAISS indexes.
+
+mod backups;
+mod cli;
+mod commands;
+mod journal;
+mod manifest;
+mod relative_path;
+mod stamp;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use golden::cli::{Reporter, Stream, finish, generate};
+use golden::{Error, Result};
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let reporter = Reporter::new(&cli.report, Stream::Stdout);
+    finish("faiss-snap", &reporter, run(&cli, &reporter))
+}
+
+fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
+    if let Some(what) = cli.generate {
+        return generate(Cli::command(), what).map(|()| ExitCode::SUCCESS);
+    }
+    match &cli.command {
+        Some(Command::List(arguments)) => commands::list::run(arguments, reporter),
+        None => Err(Error::usage("say what to do").guidance("faiss-snap --help shows the commands")),
+    }
+}

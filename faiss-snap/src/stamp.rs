@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -118,8 +118,8 @@ impl FromStr for Stamp {
             Some(digits) => digits.parse().ok().filter(|number| *number >= 2).ok_or(NoStamp)?,
         };
         let stamp = Self { second, number };
-        // One spelling only: a name stands for one snapshot.
-        if stamp.to_string() == text { Ok(stamp) } else { Err(NoStamp) }
+        // One spelling only, and no leap second: a name stands for one snapshot.
+        if second.nanosecond() == 0 && stamp.to_string() == text { Ok(stamp) } else { Err(NoStamp) }
     }
 }
 

@@ -1,11 +1,17 @@
 //! `faiss-snap`: snapshots of a live SQLite database and its FAISS indexes.
 
 mod backups;
+mod capture;
 mod cli;
 mod commands;
+mod hash;
 mod journal;
 mod manifest;
+mod personal;
+mod publish;
 mod relative_path;
+mod source;
+mod sqlite;
 mod stamp;
 
 use std::process::ExitCode;
@@ -27,6 +33,7 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         return generate(Cli::command(), what).map(|()| ExitCode::SUCCESS);
     }
     match &cli.command {
+        Some(Command::Create(arguments)) => commands::create::run(arguments, reporter),
         Some(Command::List(arguments)) => commands::list::run(arguments, reporter),
         None => Err(Error::usage("say what to do").guidance("faiss-snap --help shows the commands")),
     }

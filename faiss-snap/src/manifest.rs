@@ -390,3 +390,21 @@ impl std::fmt::Display for Half {
         })
     }
 }
+
+impl Finding {
+    /// What a check came to.
+    pub fn new(level: Level, check: &str, subject: Option<&str>, message: impl Into<String>) -> Self {
+        Self { level, check: check.to_owned(), subject: subject.map(str::to_owned), message: message.into() }
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { level, check, subject, message } = self;
+        write!(f, "{level}: {check}")?;
+        if let Some(subject) = subject {
+            write!(f, ": {}", golden::visible(subject))?;
+        }
+        write!(f, ": {}", golden::visible(message))
+    }
+}

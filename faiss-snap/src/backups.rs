@@ -11,6 +11,7 @@ use golden::{Context, Error, Result};
 
 use crate::journal;
 use crate::manifest::Manifest;
+use crate::restore;
 use crate::stamp::{Compression, Stamp};
 
 /// Names of ours that belong to no snapshot begin so.
@@ -122,7 +123,8 @@ impl Backups {
             let stamp = Stamp::of_name(&name);
             let claim = stamp.and_then(|stamp| claimed.get(&stamp));
             let is_claimed = claim.is_some_and(|names| names.as_ref().is_none_or(|names| names.contains(&name)));
-            if is_claimed || is_latest(&name) || name == LOCK || name == journal::NAME {
+            let is_ours = name == LOCK || name == journal::NAME || restore::is_record(&name);
+            if is_claimed || is_ours || is_latest(&name) {
                 continue;
             }
             let is_debris = is_temporary(&name) || stamp.is_some() && stamp == unfinished && claim.is_none();
@@ -202,8 +204,15 @@ impl Contents {
     }
 
     /// The snapshot of that name.
-    pub fn find(&self, stamp: Stamp) -> Option<&Snapshot> {
-        self.snapshots.iter().find(|snapshot| snapshot.stamp() == stamp)
+    pub fn find(&self, stamp: Stamp) -> Result<&Snapshot> {
+        if let Some(snapshot) = self.snapshots.iter().find(|snapshot| snapshot.stamp() == stamp) {
+            return Ok(snapshot);
+        }
+        Err(match self.unreadable.iter().find(|unreadable| unreadable.stamp == stamp) {
+            Some(Unreadable { why, .. }) => Error::data(why.message()),
+            None => Error::environment(format!("there is no snapshot {stamp}"))
+                .guidance("faiss-snap list shows those there are"),
+        })
     }
 }
 

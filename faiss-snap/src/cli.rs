@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use golden::cli::{Generate, ReportArgs};
 
+use crate::manifest::Half;
+use crate::selector::Selector;
+use crate::verification::Subset;
+
 /// Snapshots of a live SQLite database and its FAISS indexes
 ///
 /// Takes both while the application runs, proves every snapshot whole, and puts it back so that after any
@@ -34,6 +38,18 @@ pub enum Command {
     Create(Create),
     /// List the snapshots, and the files that belong to none
     List(List),
+
+    /// Prove that snapshots are still what their manifests say
+    ///
+    /// Every byte is read and held against its digest; a file that several snapshots share is read once.
+    Verify(Verify),
+
+    /// Put a snapshot back in the place of the live data
+    ///
+    /// The application must not be running. The new state is made and checked beside the old one, and takes its
+    /// place only when it is complete; the old one is kept for --undo. After an interruption the next command,
+    /// whichever, completes or undoes the restore: database and indexes are both old or both new.
+    Restore(Restore),
 }
 
 /// Where snapshots are.
@@ -99,10 +115,76 @@ pub struct List {
     pub backups: BackupsArgs,
 }
 
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// The snapshot: its stamp, or latest
+    #[arg(value_name = "SNAPSHOT", default_value = "latest")]
+    pub snapshot: Selector,
+
+    /// All snapshots
+    #[arg(long, conflicts_with = "snapshot")]
+    pub all: bool,
+
+    #[command(flatten)]
+    pub backups: BackupsArgs,
+
+    /// Look at names and sizes only
+    #[arg(long, conflicts_with = "deep")]
+    pub quick: bool,
+
+    /// Check the databases with SQLite's integrity_check as well
+    #[arg(long)]
+    pub deep: bool,
+
+    /// Read only the files of this part, as 3/7: a run a day covers all in a week
+    #[arg(long, value_name = "PART/OF", conflicts_with = "quick")]
+    pub subset: Option<Subset>,
+}
+
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// The snapshot: its stamp, latest, or a file: one of a snapshot's, or any database
+    #[arg(value_name = "SNAPSHOT", default_value = "latest")]
+    pub snapshot: String,
+
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    #[command(flatten)]
+    pub backups: BackupsArgs,
+
+    /// Restore one half, and leave the other as it is
+    #[arg(long, value_name = "HALF")]
+    pub only: Option<Half>,
+
+    /// Say what would be replaced, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Put back what the last restore replaced
+    #[arg(long, conflicts_with_all = ["snapshot", "only"])]
+    pub undo: bool,
+
+    /// Complete or undo a restore that was interrupted, and nothing else
+    #[arg(long, conflicts_with_all = ["snapshot", "only", "dry_run", "undo", "after"])]
+    pub recover: bool,
+
+    /// Run this with sh when the restore is complete: restart the application, run its migrations
+    #[arg(long, value_name = "COMMAND", conflicts_with = "dry_run")]
+    pub after: Option<String>,
+
+    /// Restore although another process has the database open: what it writes from now on is lost
+    #[arg(long)]
+    pub force: bool,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   faiss-snap create
   faiss-snap create --db data/app.db --faiss data/faiss --backups /mnt/backups --gzip --tag before-import
   faiss-snap list
+  faiss-snap verify --all --subset 3/7
+  faiss-snap restore 20250101_120000 --after 'systemctl restart app'
+  faiss-snap restore --undo
 
 Exit status: 0 done (warnings allowed), 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";

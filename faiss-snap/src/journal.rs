@@ -7,6 +7,7 @@ use golden::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::{Backups, LockedBackups, remove};
+use crate::restore::{self, Restore};
 use crate::stamp::Stamp;
 
 /// The journal's name in the folder of backups: one writer at a time has one journal.
@@ -21,6 +22,8 @@ pub enum Intent {
         /// The snapshot.
         stamp: Stamp,
     },
+    /// Live data is about to be replaced.
+    Restore(Restore),
 }
 
 /// What was begun and not finished.
@@ -51,7 +54,10 @@ pub fn end(backups: &LockedBackups) -> Result<()> {
 
 /// The snapshot whose files were getting their names.
 pub fn unfinished_create(backups: &Backups) -> Result<Option<Stamp>> {
-    Ok(read(backups)?.map(|Intent::Create { stamp }| stamp))
+    Ok(match read(backups)? {
+        Some(Intent::Create { stamp }) => Some(stamp),
+        _ => None,
+    })
 }
 
 /// Completes or undoes what an interrupted run was doing, and removes what it left behind. Answers what
@@ -63,6 +69,7 @@ pub fn recover(backups: &LockedBackups) -> Result<Vec<String>> {
     match pending {
         None => {}
         Some(Intent::Create { .. }) => end(backups)?,
+        Some(Intent::Restore(pending)) => done.push(restore::recover(backups, &pending)?),
     }
     if cleaned > 0 {
         done.push(format!("removed {cleaned} unfinished file(s) or folder(s) that an interrupted run had left"));

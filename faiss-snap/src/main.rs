@@ -10,9 +10,12 @@ mod manifest;
 mod personal;
 mod publish;
 mod relative_path;
+mod restore;
+mod selector;
 mod source;
 mod sqlite;
 mod stamp;
+mod verification;
 
 use std::process::ExitCode;
 
@@ -35,6 +38,8 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     match &cli.command {
         Some(Command::Create(arguments)) => commands::create::run(arguments, reporter),
         Some(Command::List(arguments)) => commands::list::run(arguments, reporter),
+        Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
+        Some(Command::Restore(arguments)) => commands::restore::run(arguments, reporter),
         None => Err(Error::usage("say what to do").guidance("faiss-snap --help shows the commands")),
     }
 }

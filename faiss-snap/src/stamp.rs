@@ -100,6 +100,8 @@ impl fmt::Display for Stamp {
 #[derive(Debug)]
 pub struct NoStamp;
 
+impl std::error::Error for NoStamp {}
+
 impl fmt::Display for NoStamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a stamp of the form 20250101_120000")

@@ -70,8 +70,8 @@ impl CapturedDatabase {
     }
 }
 
-/// One step over all pages: inside it the source cannot change.
-fn back_up(source: &Connection, plain: &Path) -> Result<()> {
+/// Copies a database to a new file, in one step over all pages: inside it the source cannot change.
+pub fn back_up(source: &Connection, plain: &Path) -> Result<()> {
     let cannot_write = || format!("cannot write {}", plain.display());
     let mut copy = Connection::open(plain).context(cannot_write)?;
     // Nobody reads the copy before it is complete, and then it is put on disk as a whole.

@@ -7,14 +7,15 @@ use golden::cli::Reporter;
 use golden::{Error, Kind, Result};
 use serde::Serialize;
 
-use crate::backups::{Backups, Contents, Snapshot, Unreadable};
+use super::settled;
+use crate::backups::{Contents, Snapshot, Unreadable};
 use crate::cli;
 use crate::manifest::{Half, Level};
 use crate::stamp::Stamp;
 
 /// Prints what is in the folder of backups.
 pub fn run(arguments: &cli::List, reporter: &Reporter) -> Result<ExitCode> {
-    let listing = Listing::of(Backups::new(&arguments.backups.backups).contents()?);
+    let listing = Listing::of(settled(&arguments.backups.backups, reporter)?.contents()?);
     let is_damaged = !listing.unreadable.is_empty();
     reporter.report(&listing, is_damaged)?;
     Ok(if is_damaged { Kind::Data.into() } else { ExitCode::SUCCESS })

@@ -1,0 +1,183 @@
+//! `restore`: a snapshot back into the place of the live data.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use chrono::Utc;
+use golden::cli::Reporter;
+use golden::{Context, Error, Result};
+use serde::Serialize;
+
+use crate::backups::{Backups, LockedBackups};
+use crate::cli;
+use crate::journal::{self, Intent};
+use crate::manifest::{Half, Level};
+use crate::restore::{self, InUse, Origin, Plan, Restore, in_use};
+use crate::source::Places;
+use crate::stamp::Stamp;
+
+/// Restores, undoes, or completes.
+pub fn run(arguments: &cli::Restore, reporter: &Reporter) -> Result<ExitCode> {
+    let backups = Backups::new(&arguments.backups.backups);
+    let in_use = if arguments.force { InUse::Ignore } else { InUse::Refuse };
+    if arguments.dry_run {
+        let plan = plan(arguments, &backups, in_use)?;
+        in_use::ensure_free(&plan.moves, in_use)?;
+        reporter.report(&Report::of(&plan, Outcome::DryRun), false)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    backups.make()?;
+    let locked = backups.lock()?;
+    recover(&locked, arguments, reporter)?;
+    if arguments.recover {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let restored = if arguments.undo {
+        undo(arguments, &locked, in_use)?
+    } else {
+        from_origin(arguments, &locked, in_use, reporter)?
+    };
+    drop(locked);
+    if let Some(command) = &arguments.after {
+        run_after(command)?;
+    }
+    let outcome = if arguments.after.is_some() { Outcome::DoneAndStarted } else { Outcome::Done };
+    reporter.report(&Report::of(&restored, outcome), false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Finishes what an interrupted run had begun. The option to ignore other processes counts for it too.
+fn recover(backups: &LockedBackups, arguments: &cli::Restore, reporter: &Reporter) -> Result<()> {
+    if arguments.force
+        && let Some(Intent::Restore(pending)) = journal::read(backups)?
+    {
+        restore::announce(backups, &Restore { in_use: InUse::Ignore, ..pending })?;
+    }
+    let done = journal::recover(backups)?;
+    done.iter().for_each(|done| reporter.note(done));
+    if arguments.recover && done.is_empty() {
+        reporter.note("nothing was interrupted");
+    }
+    Ok(())
+}
+
+fn plan(arguments: &cli::Restore, backups: &Backups, in_use: InUse) -> Result<Restore> {
+    let places = Places::named(&arguments.data)?;
+    if arguments.undo {
+        return Ok(restore::record_of(backups, &places)?.restore(in_use, Stamp::at(Utc::now())));
+    }
+    let origin = Origin::find(&arguments.snapshot, backups)?;
+    Ok(Plan::new(origin, &places, arguments.only, in_use)?.restore)
+}
+
+fn undo(arguments: &cli::Restore, backups: &LockedBackups, in_use: InUse) -> Result<Restore> {
+    let undo = plan(arguments, backups, in_use)?;
+    in_use::ensure_free(&undo.moves, in_use)?;
+    restore::swap(backups, undo)
+}
+
+fn from_origin(
+    arguments: &cli::Restore,
+    backups: &LockedBackups,
+    in_use: InUse,
+    reporter: &Reporter,
+) -> Result<Restore> {
+    let places = Places::named(&arguments.data)?;
+    let origin = Origin::find(&arguments.snapshot, backups)?;
+    if let Origin::Snapshot(manifest) = &origin {
+        for finding in manifest.findings.iter().filter(|finding| finding.level == Level::Error) {
+            reporter.warn(format_args!("found when the snapshot was taken: {finding}"));
+        }
+    }
+    let plan = Plan::new(origin, &places, arguments.only, in_use)?;
+    in_use::ensure_free(&plan.restore.moves, in_use)?;
+    for one in &plan.restore.moves {
+        if let Some(folder) = one.live.parent() {
+            std::fs::create_dir_all(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+    }
+    restore::announce(backups, &plan.restore)?;
+    let staged = restore::stage(&plan, backups)
+        .and_then(|()| in_use::ensure_free(&plan.restore.moves, in_use))
+        .and_then(|()| restore::swap(backups, plan.restore));
+    if staged.is_err() {
+        // What cannot be undone now is undone by the next run.
+        let _ = journal::recover(backups);
+    }
+    staged
+}
+
+fn run_after(command: &str) -> Result<()> {
+    // Standard output is the report's.
+    let status = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .context(|| "the restore is complete, but sh cannot be run")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::environment(format!("the restore is complete, but the command of --after failed ({status})"))
+        .guidance("run it by hand"))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    DryRun,
+    Done,
+    DoneAndStarted,
+}
+
+/// What was restored, or would be.
+#[derive(Serialize)]
+struct Report {
+    dry_run: bool,
+    from: String,
+    moves: Vec<Moved>,
+    #[serde(skip)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+struct Moved {
+    half: Half,
+    to: PathBuf,
+    /// Where the old one is; none where there was none.
+    undo: Option<PathBuf>,
+    #[serde(skip)]
+    is_removal: bool,
+}
+
+impl Report {
+    fn of(restore: &Restore, outcome: Outcome) -> Self {
+        let moved = restore.moves.iter().map(|one| {
+            let kept = if outcome == Outcome::DryRun { &one.live } else { &one.aside };
+            let undo = std::fs::symlink_metadata(kept).is_ok().then(|| one.aside.clone());
+            Moved { half: one.half, to: one.live.clone(), undo, is_removal: one.staged.is_none() }
+        });
+        Self { dry_run: outcome == Outcome::DryRun, from: restore.from.clone(), moves: moved.collect(), outcome }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", if self.dry_run { "would restore" } else { "restored" }, self.from)?;
+        for Moved { half, to, undo, is_removal } in &self.moves {
+            let arrow = if *is_removal { "nothing, as before ->" } else { "->" };
+            write!(f, "  {half} {arrow} {}", to.display())?;
+            match undo {
+                Some(undo) => writeln!(f, " (the old: {})", undo.display())?,
+                None => writeln!(f)?,
+            }
+        }
+        if self.outcome == Outcome::Done {
+            writeln!(
+                f,
+                "restart the application, and run its migrations if it has any; --undo puts the old state back"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -3,7 +3,7 @@
 //! Each file in `tests/` is a list of promises and names its time budget. `GOLDEN_LONG=1` runs the
 //! long forms. A test whose tool is missing says SKIPPED; where `CI` is set it fails instead.
 
-mod index_zoo;
+mod application;
 mod postgres;
 mod run;
 mod sandbox;

@@ -1,40 +1,11 @@
 //! Snapshots as they are taken, listed and verified. Budget: 20 s.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::time::Duration;
 
-use golden_tests::{Run, SMALL, Sandbox, tools_present};
+use golden_tests::{Sandbox, tools_present};
 use serde_json::Value;
-
-/// `data/app.db` and `data/faiss/` as applications have them.
-fn application() -> Sandbox {
-    let sandbox = Sandbox::new();
-    fs::create_dir_all(sandbox.path("data/faiss/shard")).expect("folders");
-    sandbox.sql("data/app.db", SMALL);
-    for (name, content) in [
-        ("documents.index", vec![7; 5000]),
-        ("documents.meta.json", b"{}".to_vec()),
-        ("documents.npz", vec![1; 700]),
-        ("shard/0.index", vec![9; 100_000]),
-        (".DS_Store", vec![0; 10]),
-    ] {
-        sandbox.write(&format!("data/faiss/{name}"), content);
-    }
-    fs::set_permissions(sandbox.path("data/faiss/documents.npz"), fs::Permissions::from_mode(0o640)).expect("a mode");
-    symlink("../documents.index", sandbox.path("data/faiss/shard/1.index")).expect("a link");
-    sandbox
-}
-
-/// Takes a snapshot, and gives its name.
-#[track_caller]
-fn create(sandbox: &Sandbox, options: &str) -> String {
-    stamp(&sandbox.sh(&format!("faiss-snap create --json {options}")).ok())
-}
-
-fn stamp(run: &Run) -> String {
-    run.json()["stamp"].as_str().expect("a stamp").to_owned()
-}
 
 fn manifest(sandbox: &Sandbox, stamp: &str) -> Value {
     sandbox.json(&format!("backups/snapshot_{stamp}.json"))
@@ -50,26 +21,23 @@ fn a_snapshot_holds_everything_and_is_proved_by_other_tools() {
     if !tools_present(&["sha256sum", "sqlite3"]) {
         return;
     }
-    let sandbox = application();
-    let stamp = create(&sandbox, "--tag nightly");
+    let sandbox = Sandbox::application();
+    let stamp = sandbox.snapshot("--tag nightly");
     assert_eq!(sandbox.contents(&format!("backups/app_{stamp}.db")), sandbox.contents("data/app.db"));
     let compare = format!("diff -r --no-dereference -x .DS_Store data/faiss backups/faiss_{stamp}");
     sandbox.sh(&compare).ok();
-    sandbox.sh(&format!("cd backups && sha256sum --strict -c snapshot_{stamp}.sha256")).ok().says("shard/0.index: OK");
+    sandbox.sh(&format!("cd backups && sha256sum --strict -c snapshot_{stamp}.sha256")).ok().says("shard/0.bin: OK");
     assert!(!sandbox.path(&format!("backups/faiss_{stamp}/.DS_Store")).exists());
     sandbox.sh("cmp backups/app_latest.db backups/app_2*.db").ok();
     let mode = |name: &str| fs::metadata(sandbox.path(name)).expect("a file").mode() & 0o7777;
-    assert_eq!(mode(&format!("backups/faiss_{stamp}/documents.npz")), 0o440);
+    assert_eq!(mode(&format!("backups/faiss_{stamp}/documents.npy")), 0o440);
     let manifest = manifest(&sandbox, &stamp);
     assert_eq!(manifest["tags"], serde_json::json!(["nightly"]));
     assert_eq!(manifest["database"]["rows"]["chunks"], 6);
     let entries = manifest["indexes"]["entries"].as_array().expect("entries");
     let names: Vec<_> = entries.iter().map(|entry| entry["path"].as_str().expect("a path")).collect();
-    assert_eq!(
-        names,
-        ["documents.index", "documents.meta.json", "documents.npz", "shard", "shard/0.index", "shard/1.index"]
-    );
-    assert_eq!(entries[2]["mode"], "0640");
+    assert_eq!(names, ["documents.bin", "documents.npy", "notes.txt", "shard", "shard/0.bin", "shard/1.bin"]);
+    assert_eq!(entries[1]["mode"], "0640");
     sandbox.sh("faiss-snap verify").ok().says("ok");
     sandbox.sh("faiss-snap verify --deep --all").ok();
     sandbox.sh("faiss-snap list").ok().says(&stamp).says("nightly");
@@ -77,61 +45,65 @@ fn a_snapshot_holds_everything_and_is_proved_by_other_tools() {
 
 #[test]
 fn unchanged_files_are_linked_changed_ones_copied() {
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     let_the_clock_go_on();
-    let first = create(&sandbox, "");
-    sandbox.write("data/faiss/shard/0.index", vec![8; 100_000]);
+    let first = sandbox.snapshot("");
+    sandbox.write("data/faiss/shard/0.bin", vec![8; 100_000]);
     let_the_clock_go_on();
-    let second = create(&sandbox, "");
+    let second = sandbox.snapshot("");
     let inode = |stamp: &str, name: &str| {
         fs::metadata(sandbox.path(&format!("backups/faiss_{stamp}/{name}"))).expect("a file").ino()
     };
-    assert_eq!(inode(&first, "documents.index"), inode(&second, "documents.index"));
-    assert_ne!(inode(&first, "shard/0.index"), inode(&second, "shard/0.index"));
-    let live = fs::metadata(sandbox.path("data/faiss/documents.index")).expect("a file");
-    assert_ne!(inode(&first, "documents.index"), live.ino(), "live data is never linked");
+    assert_eq!(inode(&first, "documents.bin"), inode(&second, "documents.bin"));
+    assert_ne!(inode(&first, "shard/0.bin"), inode(&second, "shard/0.bin"));
+    let live = fs::metadata(sandbox.path("data/faiss/documents.bin")).expect("a file");
+    assert_ne!(inode(&first, "documents.bin"), live.ino(), "live data is never linked");
     // Whoever puts the time of modification back does not get away with it.
-    let restamp = "touch -r data/faiss/documents.index t && printf x | dd conv=notrunc of=data/faiss/documents.index \
-         && touch -r t data/faiss/documents.index";
+    let restamp = "touch -r data/faiss/documents.bin t && printf x | dd conv=notrunc of=data/faiss/documents.bin \
+         && touch -r t data/faiss/documents.bin";
     sandbox.sh(restamp).ok();
-    let third = create(&sandbox, "");
-    assert_eq!(sandbox.read(&format!("backups/faiss_{third}/documents.index"))[0], b'x');
+    let third = sandbox.snapshot("");
+    assert_eq!(sandbox.read(&format!("backups/faiss_{third}/documents.bin"))[0], b'x');
     let_the_clock_go_on();
-    let fourth = create(&sandbox, "--rehash");
-    assert_ne!(inode(&third, "documents.npz"), inode(&fourth, "documents.npz"));
+    let fourth = sandbox.snapshot("--rehash");
+    assert_ne!(inode(&third, "documents.npy"), inode(&fourth, "documents.npy"));
     sandbox.sh("faiss-snap verify --all").ok();
 }
 
 #[test]
 fn a_file_written_at_the_moment_of_the_snapshot_is_read_again_by_the_next() {
-    let sandbox = application();
-    let first = create(&sandbox, "");
-    let second = create(&sandbox, "");
+    let sandbox = Sandbox::application();
+    let first = sandbox.snapshot("");
+    let second = sandbox.snapshot("");
     let inode = |stamp: &str| {
-        fs::metadata(sandbox.path(&format!("backups/faiss_{stamp}/documents.index"))).expect("a file").ino()
+        fs::metadata(sandbox.path(&format!("backups/faiss_{stamp}/documents.bin"))).expect("a file").ino()
     };
     assert_ne!(inode(&first), inode(&second), "its last change was too near the first snapshot");
 }
 
 #[test]
 fn gzip_holds_the_same_database() {
-    let sandbox = application();
-    let stamp = create(&sandbox, "--gzip");
-    sandbox.sh(&format!("gzip -dc backups/app_{stamp}.db.gz > plain.db && gzip -dc backups/app_latest.db.gz | cmp - plain.db")).ok();
+    let sandbox = Sandbox::application();
+    let stamp = sandbox.snapshot("--gzip");
+    sandbox
+        .sh(&format!(
+            "gzip -dc backups/app_{stamp}.db.gz > plain.db && gzip -dc backups/app_latest.db.gz | cmp - plain.db"
+        ))
+        .ok();
     assert_eq!(sandbox.contents("plain.db"), sandbox.contents("data/app.db"));
     sandbox.sh("faiss-snap verify --deep").ok();
-    create(&sandbox, "");
+    sandbox.snapshot("");
     assert!(!sandbox.path("backups/app_latest.db.gz").exists(), "the latest has one form");
 }
 
 #[test]
 fn either_half_alone_but_not_one_that_went_missing() {
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     fs::rename(sandbox.path("data/faiss"), sandbox.path("data/gone")).expect("a rename");
-    let stamp = create(&sandbox, "");
+    let stamp = sandbox.snapshot("");
     assert!(!sandbox.path(&format!("backups/faiss_{stamp}")).exists());
     fs::rename(sandbox.path("data/gone"), sandbox.path("data/faiss")).expect("a rename");
-    create(&sandbox, "--faiss data/faiss");
+    sandbox.snapshot("--faiss data/faiss");
     // Now the last snapshot has indexes, and then there are none.
     fs::rename(sandbox.path("data/faiss"), sandbox.path("data/gone")).expect("a rename");
     let run = sandbox.sh("faiss-snap create").exits(1).says("error: missing: indexes");
@@ -145,7 +117,7 @@ fn either_half_alone_but_not_one_that_went_missing() {
 
 #[test]
 fn what_is_wrong_with_the_data_does_not_prevent_the_snapshot() {
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     sandbox.open("data/app.db").execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM analyses").expect("orphans");
     symlink("/etc/hostname", sandbox.path("data/faiss/outside")).expect("a link");
     sandbox.sh("mkfifo data/faiss/pipe").ok();
@@ -167,9 +139,9 @@ fn what_is_wrong_with_the_data_does_not_prevent_the_snapshot() {
 
 #[test]
 fn personal_data_is_reported_by_place() {
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     sandbox.sql("data/app.db", "UPDATE chunks SET content = 'write to jane.roe@acme.org' WHERE rowid = 2");
-    let stamp = create(&sandbox, "--check-pii");
+    let stamp = sandbox.snapshot("--check-pii");
     sandbox.sh("faiss-snap create --check-pii").ok().says("chunks.content: an e-mail address, 1 time(s), in row 2");
     let text = String::from_utf8(sandbox.read(&format!("backups/snapshot_{stamp}.json"))).expect("text");
     assert!(text.contains("chunks.content") && !text.contains("jane.roe"));
@@ -180,10 +152,10 @@ fn personal_data_is_reported_by_place() {
 
 #[test]
 fn excluded_files_stay_out() {
-    let sandbox = application();
-    let stamp = create(&sandbox, "--exclude '*.npz' --exclude 'shard/*'");
+    let sandbox = Sandbox::application();
+    let stamp = sandbox.snapshot("--exclude '*.npy' --exclude 'shard/*'");
     let left = sandbox.sh(&format!("ls -A backups/faiss_{stamp} backups/faiss_{stamp}/shard")).ok().text();
-    assert!(left.contains("documents.index") && !left.contains("npz") && !left.contains("0.index"), "{left}");
+    assert!(left.contains("documents.bin") && !left.contains("npy") && !left.contains("0.bin"), "{left}");
 }
 
 #[test]
@@ -191,12 +163,12 @@ fn names_that_need_care() {
     if !tools_present(&["sha256sum"]) {
         return;
     }
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     for name in ["with space", "back\\slash", "line\nbreak", "-dash", "ünïcode", "*", "a%41?b#c"] {
         sandbox.write(&format!("data/faiss/{name}"), name);
     }
     fs::create_dir(sandbox.path("odd %41?#")).expect("a folder");
-    let stamp = create(&sandbox, "--backups 'odd %41?#'");
+    let stamp = sandbox.snapshot("--backups 'odd %41?#'");
     sandbox.sh("faiss-snap verify --deep --backups 'odd %41?#'").ok();
     sandbox.sh(&format!("cd 'odd %41?#' && sha256sum --strict -c snapshot_{stamp}.sha256")).ok();
     sandbox.sh("cp data/app.db 'data/faiss/'$'\\xff'").ok();
@@ -205,12 +177,12 @@ fn names_that_need_care() {
 
 #[test]
 fn others_files_are_listed_and_left_alone() {
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     fs::create_dir_all(sandbox.path("backups/faiss")).expect("a folder");
     // What the scripts of old left: an empty file that looks like the newest snapshot.
     sandbox.write("backups/app_20990101_000000.db", "");
     sandbox.write("backups/notes.txt", "mine");
-    let stamp = create(&sandbox, "");
+    let stamp = sandbox.snapshot("");
     let list = sandbox.sh("faiss-snap list --json").ok().json();
     assert_eq!(list["foreign"], serde_json::json!(["app_20990101_000000.db", "faiss", "notes.txt"]));
     assert_eq!(list["snapshots"][0]["stamp"], *stamp);
@@ -221,28 +193,29 @@ fn others_files_are_listed_and_left_alone() {
 
 #[test]
 fn nothing_to_verify_is_not_success() {
-    let sandbox = application();
+    let sandbox = Sandbox::application();
     sandbox.sh("faiss-snap verify").exits(3).one_error().says("backups");
     sandbox.sh("mkdir backups && faiss-snap list").ok().says("no snapshots");
     sandbox.sh("faiss-snap verify").exits(1).one_error().says("no snapshot");
     sandbox.sh("faiss-snap verify --all").exits(1).one_error();
-    create(&sandbox, "");
+    sandbox.snapshot("");
     sandbox.sh("faiss-snap verify 20010101_000000").exits(3).one_error().says("list");
     sandbox.sh("faiss-snap verify yesterday").exits(2);
 }
 
 #[test]
 fn two_at_once() {
-    let sandbox = application();
-    create(&sandbox, "");
-    let lock = "exec 9>>backups/.faiss-snap.lock; flock -n 9; faiss-snap create; code=$?; faiss-snap list && exit $code";
+    let sandbox = Sandbox::application();
+    sandbox.snapshot("");
+    let lock =
+        "exec 9>>backups/.faiss-snap.lock; flock -n 9; faiss-snap create; code=$?; faiss-snap list && exit $code";
     sandbox.sh(lock).exits(4).one_error().says("another run");
 }
 
 #[test]
 fn snapshots_of_one_second_are_numbered() {
-    let sandbox = application();
-    let stamps: Vec<_> = (0..4).map(|_| create(&sandbox, "")).collect();
+    let sandbox = Sandbox::application();
+    let stamps: Vec<_> = (0..4).map(|_| sandbox.snapshot("")).collect();
     let list = sandbox.sh("faiss-snap list --json").ok().json();
     let listed: Vec<_> = list["snapshots"].as_array().expect("a list").iter().map(|row| row["stamp"].clone()).collect();
     assert_eq!(listed, stamps);

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-use chrono::Utc;
 use golden::cli::Reporter;
 use golden::{Context, Error, Result};
 use serde::Serialize;
@@ -15,7 +14,6 @@ use crate::journal::{self, Intent};
 use crate::manifest::{Half, Level};
 use crate::restore::{self, InUse, Origin, Plan, Restore, in_use};
 use crate::source::Places;
-use crate::stamp::Stamp;
 
 /// Restores, undoes, or completes.
 pub fn run(arguments: &cli::Restore, reporter: &Reporter) -> Result<ExitCode> {
@@ -65,7 +63,7 @@ fn recover(backups: &LockedBackups, arguments: &cli::Restore, reporter: &Reporte
 fn plan(arguments: &cli::Restore, backups: &Backups, in_use: InUse) -> Result<Restore> {
     let places = Places::named(&arguments.data)?;
     if arguments.undo {
-        return Ok(restore::record_of(backups, &places)?.restore(in_use, Stamp::at(Utc::now())));
+        return Ok(restore::record_of(backups, &places)?.restore(in_use));
     }
     let origin = Origin::find(&arguments.snapshot, backups)?;
     Ok(Plan::new(origin, &places, arguments.only, in_use)?.restore)

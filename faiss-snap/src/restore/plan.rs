@@ -118,7 +118,7 @@ impl Plan {
         if moves.is_empty() {
             return Err(Error::usage(format!("{} holds nothing to restore there", origin.name())));
         }
-        let number = free_number(&moves)?;
+        let number = free_number(moves.iter().map(|(_, live)| live.as_path()));
         let moves = moves.into_iter().map(|(half, live)| step(half, live, number)).collect::<Result<_>>()?;
         let restore = Restore { kind: RestoreKind::Copy, phase: Phase::Staging, from: origin.name(), moves, in_use };
         Ok(Self { origin, restore })
@@ -150,14 +150,15 @@ pub fn resolved(place: &Path) -> Result<PathBuf> {
 }
 
 /// Names beside the live data that are not taken.
-fn free_number(moves: &[(Half, PathBuf)]) -> Result<Stamp> {
+pub fn free_number<'p>(live: impl Iterator<Item = &'p Path> + Clone) -> Stamp {
     let mut number = Stamp::at(Utc::now());
-    while moves.iter().any(|(_, live)| {
-        [staged(live, number), aside(live, number)].iter().any(|path| fs::symlink_metadata(path).is_ok())
-    }) {
+    while live
+        .clone()
+        .any(|live| [staged(live, number), aside(live, number)].iter().any(|path| fs::symlink_metadata(path).is_ok()))
+    {
         number = number.next();
     }
-    Ok(number)
+    number
 }
 
 fn staged(live: &Path, number: Stamp) -> PathBuf {

@@ -4,31 +4,38 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use golden::{Context, Error, Kind, Result};
+use golden::{Context, Error, Result};
 
-use super::quiesce::{give_wal_back, quiesce};
+use super::quiesce::{give_wal_back, has_wal, quiesce};
 use super::{InUse, Move, Phase, Restore, RestoreKind, announce, beside, folder_of, undo};
 use crate::backups::{LockedBackups, sync_folder};
 use crate::journal;
 use crate::manifest::Half;
 
-/// Takes what was staged into place: from here on it is completed, whatever happens, but for a database that
-/// turns out to be in use before anything was moved.
+/// Takes what was staged into place: from here on it is completed, whatever happens, but for what turns out
+/// to be in the way before anything was moved, such as another process that has the database open.
 pub fn swap(backups: &LockedBackups, restore: Restore) -> Result<Restore> {
     let restore = Restore { phase: Phase::Swapping, ..restore };
     announce(backups, &restore)?;
     match complete(backups, &restore) {
         Ok(()) => Ok(restore),
-        Err(error) if error.kind() == Kind::Locked && restore.moves.iter().all(|one| !exists(&one.aside)) => {
+        Err(error) if restore.moves.iter().all(|one| !exists(&one.aside)) => {
             call_off(backups, &restore)?;
             Err(error)
         }
-        Err(error) => Err(error.guidance("what is left to do is done by `faiss-snap restore --recover`")),
+        Err(error) => match error.next_step() {
+            Some(_) => Err(error),
+            None => Err(error.guidance("what is left to do is done by `faiss-snap restore --recover`")),
+        },
     }
 }
 
 /// Nothing was moved: what was copied for this goes, what was an undo copy stays.
 fn call_off(backups: &LockedBackups, restore: &Restore) -> Result<()> {
+    for one in restore.moves.iter().filter(|one| one.was_wal && !has_wal(&one.live)) {
+        // Whoever has it open now will find it as before, or does not need it.
+        let _ = give_wal_back(&one.live);
+    }
     match restore.kind {
         RestoreKind::Copy => announce(backups, &Restore { phase: Phase::Staging, ..restore.clone() }),
         RestoreKind::Undo => journal::end(backups),

@@ -6,13 +6,12 @@ use std::io;
 use golden::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::plan::aside;
+use super::plan::{aside, free_number};
 use super::quiesce::has_wal;
 use super::{InUse, Move, Phase, Restore, RestoreKind, beside};
 use crate::backups::{Backups, LockedBackups, remove};
 use crate::manifest::Half;
 use crate::source::Places;
-use crate::stamp::Stamp;
 
 const NAME: &str = ".faiss-snap-undo.json";
 
@@ -54,7 +53,8 @@ pub fn record_of(backups: &Backups, places: &Places) -> Result<Undo> {
 
 impl Undo {
     /// The restore that puts the old state back. It can itself be undone.
-    pub fn restore(&self, in_use: InUse, number: Stamp) -> Restore {
+    pub fn restore(&self, in_use: InUse) -> Restore {
+        let number = free_number(self.moves.iter().map(|one| one.live.as_path()));
         let moves = self.moves.iter().map(|one| Move {
             half: one.half,
             live: one.live.clone(),

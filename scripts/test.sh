@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 missing=()
 command -v git >/dev/null || missing+=(git)
 command -v jq >/dev/null || missing+=(jq)
+command -v shellcheck >/dev/null || missing+=(shellcheck)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
+command -v strace >/dev/null || missing+=(strace)
 command -v unshare >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, sqlite3' 2>/dev/null || missing+=(python3 python3-venv)
 # FAISS is compiled for faiss-index: its tests need this, the other programs do not.

@@ -104,7 +104,7 @@ pub struct Create {
     #[arg(long)]
     pub check_pii: bool,
 
-    /// Settings for --check-pii [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    /// Which tables hold vectors, and what --check-pii looks for [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
 }
@@ -132,7 +132,7 @@ pub struct Verify {
     #[arg(long, conflicts_with = "deep")]
     pub quick: bool,
 
-    /// Check the databases with SQLite's integrity_check as well
+    /// Check the databases with SQLite's integrity_check as well, and have faiss-index load the indexes
     #[arg(long)]
     pub deep: bool,
 

@@ -4,6 +4,7 @@ mod backups;
 mod capture;
 mod cli;
 mod commands;
+mod cross_check;
 mod hash;
 mod journal;
 mod manifest;

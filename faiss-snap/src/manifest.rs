@@ -103,9 +103,30 @@ pub struct IndexHalf {
     pub mode: Mode,
     /// All that was in it, folders before what they hold.
     pub entries: Vec<Entry>,
+    /// The indexes among them that could be read.
+    #[serde(default)]
+    pub indexes: Vec<IndexSummary>,
     /// What a later version wrote.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+/// What an index says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexSummary {
+    /// Its file.
+    pub path: RelativePath,
+    /// Its types, as the factory of FAISS spells them.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Numbers in a vector.
+    pub dimension: u32,
+    /// How many vectors.
+    pub ntotal: u64,
+    /// How distances are measured.
+    pub metric: String,
+    /// Whether it can take vectors.
+    pub is_trained: bool,
 }
 
 /// Something in the index folder.

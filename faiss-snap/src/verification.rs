@@ -6,18 +6,24 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
+use faiss_snap::deep::{DeepCheck, Outcome};
 use flate2::read::MultiGzDecoder;
-use golden::{Context, Result};
+use golden::{Context, Error, Result};
 use rustix::fs::OFlags;
 use serde::Serialize;
 
 use crate::backups::Backups;
 use crate::capture::{Excluded, list};
+use crate::cross_check::is_named_index;
 use crate::hash;
-use crate::manifest::{Content, DatabaseHalf, EntryKind, Level, Manifest};
+use crate::manifest::{Content, DatabaseHalf, Entry, EntryKind, Level, Manifest};
 use crate::sqlite;
 use crate::stamp::Compression;
+
+/// How long FAISS may take for one index.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +32,7 @@ pub enum Depth {
     Sizes,
     /// Every byte against its digest.
     Digests,
-    /// And what is in the files: SQLite's integrity check.
+    /// And what is in the files: SQLite's integrity check, and whether FAISS loads the indexes.
     Contents,
 }
 
@@ -73,6 +79,9 @@ pub struct Verifier<'b> {
     backups: &'b Backups,
     depth: Depth,
     subset: Option<Subset>,
+    faiss: DeepCheck,
+    /// Why indexes were not put to FAISS, where that was asked for.
+    not_checked: BTreeSet<String>,
     /// By device and inode.
     read: HashMap<(u64, u64), Content>,
 }
@@ -80,7 +89,13 @@ pub struct Verifier<'b> {
 impl<'b> Verifier<'b> {
     /// A verifier of so much.
     pub fn new(backups: &'b Backups, depth: Depth, subset: Option<Subset>) -> Self {
-        Self { backups, depth, subset, read: HashMap::new() }
+        let faiss = DeepCheck::find(PATIENCE);
+        Self { backups, depth, subset, faiss, not_checked: BTreeSet::new(), read: HashMap::new() }
+    }
+
+    /// Why indexes were not put to FAISS, where that was asked for.
+    pub fn not_checked(self) -> Vec<String> {
+        self.not_checked.into_iter().collect()
     }
 
     /// All that is wrong with a snapshot.
@@ -100,7 +115,7 @@ impl<'b> Verifier<'b> {
             let folder = manifest.stamp.indexes();
             for entry in &half.entries {
                 let name = format!("{folder}/{}", entry.path.as_str());
-                hold(&name, self.entry(&name, &entry.kind));
+                hold(&name, self.entry(&name, entry));
             }
             match list(&self.backups.path(&folder), &Excluded::new(&[])) {
                 Err(error) => hold(&folder, Err(error)),
@@ -108,7 +123,7 @@ impl<'b> Verifier<'b> {
                     let known: BTreeSet<_> = half.entries.iter().map(|entry| &entry.path).collect();
                     for extra in listing.found.iter().filter(|found| !known.contains(&found.path)) {
                         let name = format!("{folder}/{}", extra.path.as_str());
-                        hold(&name, Err(golden::Error::data("is not in the manifest")));
+                        hold(&name, Err(Error::data("is not in the manifest")));
                     }
                 }
             }
@@ -121,15 +136,30 @@ impl<'b> Verifier<'b> {
         ensure(text == manifest.checksums().as_bytes(), || "does not list what the manifest lists".to_owned())
     }
 
-    fn entry(&mut self, name: &str, kind: &EntryKind) -> Result<()> {
+    fn entry(&mut self, name: &str, entry: &Entry) -> Result<()> {
         let path = self.backups.path(name);
         let metadata = fs::symlink_metadata(&path).context(|| "cannot be read")?;
-        match kind {
-            EntryKind::File(file) => self.content(&path, &file.content),
+        match &entry.kind {
+            EntryKind::File(file) => {
+                self.content(&path, &file.content)?;
+                let is_asked = self.depth >= Depth::Contents && self.is_read(&file.content) && file.content.size > 0;
+                if is_asked && is_named_index(&entry.path) { self.ask_faiss(&path) } else { Ok(()) }
+            }
             EntryKind::Folder { .. } => ensure(metadata.is_dir(), || "is no folder".to_owned()),
             EntryKind::Symlink { target } => {
                 let points_there = fs::read_link(&path).is_ok_and(|found| found == Path::new(target));
                 ensure(points_there, || format!("is no link to {target}"))
+            }
+        }
+    }
+
+    fn ask_faiss(&mut self, path: &Path) -> Result<()> {
+        match self.faiss.check(path) {
+            Outcome::Passed { .. } => Ok(()),
+            Outcome::Failed(problems) => Err(Error::data(problems.join("; "))),
+            Outcome::NotChecked(why) => {
+                self.not_checked.insert(why);
+                Ok(())
             }
         }
     }
@@ -197,7 +227,7 @@ fn unpack(path: &Path, expected: &Content) -> Result<tempfile::NamedTempFile> {
 }
 
 fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(golden::Error::data(message())) }
+    if holds { Ok(()) } else { Err(Error::data(message())) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ const RULES: &str = include_str!("../../docs/rules.md");
 const FORMAT: &str = include_str!("../../docs/format.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
-const PROGRAMS: [&str; 4] = ["golden-export", "golden-verify", "golden-import", "golden-embed"];
+const SNAPSHOTS: &str = include_str!("../../docs/snapshots.md");
+const PROGRAMS: [&str; 5] = ["golden-export", "golden-verify", "golden-import", "golden-embed", "faiss-snap"];
 
 /// Every page of the documentation, by name.
 fn pages() -> Vec<(String, String)> {
@@ -124,8 +125,10 @@ fn every_option_in_the_documentation_exists() {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         words.filter(|word| word.starts_with("--") && word.len() > 3).map(str::to_owned).collect()
     };
+    let commands = ["create", "list", "verify", "restore"].map(|command| format!("faiss-snap {command}"));
+    let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands);
     let known: BTreeSet<_> =
-        PROGRAMS.iter().flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
+        helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
     let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
     let of_script = |script| words(&sandbox.sh(&format!("{scripts}/{script} --help")).ok().says("Example").text());
     let of_scripts = ["dump_sql.sh", "load_sql.sh"].into_iter().flat_map(of_script).collect();
@@ -173,5 +176,58 @@ fn the_commands_of_the_readme_run() {
     assert!(commands.len() >= 5);
     for command in commands {
         sandbox.sh(&command).ok();
+    }
+}
+
+#[test]
+fn the_snapshot_commands_run_and_every_option_of_theirs_is_documented() {
+    let sandbox = Sandbox::application();
+    for command in blocks(SNAPSHOTS, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")) {
+        sandbox.sh(command).ok();
+    }
+    for command in ["create", "verify", "restore"] {
+        let help = sandbox.sh(&format!("faiss-snap {command} --help")).ok().text();
+        let options =
+            help.lines().filter_map(|line| line.trim_start().split([' ', ',']).find(|word| word.starts_with("--")));
+        for option in
+            options.filter(|option| !["--json", "--quiet", "--help", "--version", "--schema"].contains(option))
+        {
+            assert!(SNAPSHOTS.contains(option), "{command} {option}");
+        }
+    }
+}
+
+#[test]
+fn a_restore_by_hand_as_shown() {
+    if !tools_present(&["sha256sum", "install"]) {
+        return;
+    }
+    let sandbox = Sandbox::application();
+    sandbox.sql("data/app.db", "PRAGMA journal_mode = WAL");
+    let rows = sandbox.contents("data/app.db");
+    let stamp = sandbox.snapshot("");
+    sandbox.change_application();
+    // A log that would be replayed onto the restored file.
+    sandbox.write("data/app.db-journal", "left by a crash");
+    let script = blocks(SNAPSHOTS, "sh").next().expect("the commands").replace("20250101_120000", &stamp);
+    sandbox.sh(&format!("set -e\n{script}")).ok().never_says("FAILED");
+    assert_eq!(sandbox.contents("data/app.db"), rows);
+    sandbox.sh(&format!("diff -r --no-dereference data/faiss backups/faiss_{stamp}")).ok();
+    assert!(!sandbox.path("data/app.db-journal").exists());
+    sandbox.sh("echo x >> data/faiss/notes.txt").ok();
+}
+
+#[test]
+fn the_scripts_for_development_run() {
+    let sandbox = Sandbox::application();
+    let old = sandbox.application_state();
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
+    sandbox.sh(&format!("{scripts}/backup_dev.sh --tag daily")).ok();
+    sandbox.change_application();
+    sandbox.sh(&format!("{scripts}/restore_dev.sh")).exits(2).says("Usage").says("app_20250101_120000.db");
+    sandbox.sh(&format!("{scripts}/restore_dev.sh ./backups/app_2*.db")).ok();
+    assert_eq!(sandbox.application_state(), old);
+    if tools_present(&["shellcheck"]) {
+        sandbox.sh(&format!("shellcheck {scripts}/backup_dev.sh {scripts}/restore_dev.sh")).ok();
     }
 }

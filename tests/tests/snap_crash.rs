@@ -81,7 +81,7 @@ fn create_killed_at_every_step() {
         start.again();
         number += 1;
     }
-    assert!(number > 15, "{number} steps only");
+    assert!(number > 10, "{number} steps only");
 }
 
 fn killed_at_every_step(prepare: &str, command: &str) {
@@ -205,10 +205,10 @@ fn a_disk_that_fills_up_while_a_snapshot_is_restored() {
     let mut outcomes = [0, 0];
     for kilobytes in [180, 220, 260, 300, 340, 400, 2000] {
         let script = "cp -a data small/ && faiss-snap restore --data small/data; code=$?; \
-             faiss-snap restore --recover --data small/data; ls -A small/data >&2; rm -rf data && cp -a small/data . && exit $code";
+             faiss-snap restore --recover --data small/data || exit 9; ls -A small/data | grep restoring && exit 9; \
+             rm -rf data && cp -a small/data . && exit $code";
         let Some(run) = on_a_small_disk(&start.sandbox, kilobytes, script) else { return };
         assert!(run.code == 0 || run.code == 3, "{kilobytes} kB: {run}");
-        assert!(!run.stderr.contains("restoring"), "{run}");
         let state = start.sandbox.application_state();
         assert_eq!(state, if run.code == 0 { &*start.old } else { &*start.new }, "{kilobytes} kB: {run}");
         outcomes[usize::from(run.code == 0)] += 1;

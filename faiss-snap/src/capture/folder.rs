@@ -129,6 +129,7 @@ impl<'a> FolderCapture<'a> {
             source: self.source.display().to_string(),
             mode: Mode::of(&metadata),
             entries,
+            indexes: Vec::new(),
             rest: Map::new(),
         };
         Ok(CapturedFolder { half, findings, linked: self.linked.len() })
@@ -299,4 +300,34 @@ fn sync_folders(folder: &Path, entries: &[Entry]) -> Result<()> {
         }
     }
     sync_folder(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Content;
+    use golden::document::Digest;
+
+    #[test]
+    fn a_change_too_near_the_last_snapshot_may_have_been_followed_by_another() {
+        let begun: DateTime<Utc> = "2025-01-01T12:00:00.500Z".parse().expect("a time");
+        let path = RelativePath::new("a.index").expect("a path");
+        let unchanged = |ctime: &str, size: u64| {
+            let ctime = ctime.parse().expect("a time");
+            let identity = Identity { mtime: begun, ctime, inode: 1 };
+            let content = Content { size: 10, sha256: Digest::of(b"") };
+            let record = FileRecord { content, mode: Mode(0o644), identity };
+            let previous = Previous { folder: PathBuf::new(), begun, files: [(path.clone(), record)].into() };
+            let is_other = Identity { inode: 2, ..identity };
+            assert!(previous.unchanged(&path, is_other, size).is_none());
+            previous.unchanged(&path, identity, size).is_some()
+        };
+        assert!(unchanged("2025-01-01T11:59:58.123Z", 10));
+        assert!(!unchanged("2025-01-01T11:59:58.123Z", 11));
+        assert!(!unchanged("2025-01-01T12:00:00.450Z", 10));
+        assert!(!unchanged("2025-01-01T12:00:00.600Z", 10));
+        // A file system that counts in whole seconds.
+        assert!(!unchanged("2025-01-01T11:59:58Z", 10));
+        assert!(unchanged("2025-01-01T11:59:57Z", 10));
+    }
 }

@@ -7,5 +7,5 @@ mod walk;
 
 pub use database::{CapturedDatabase, back_up, capture as capture_database};
 pub use file::reflink_or_copy;
-pub use folder::{FolderCapture, Previous, Reuse};
+pub use folder::{CapturedFolder, FolderCapture, Previous, Reuse};
 pub use walk::{Excluded, list};

@@ -8,7 +8,7 @@ use std::thread;
 
 use chrono::{DateTime, Utc};
 use golden::cli::Reporter;
-use golden::settings::Settings;
+use golden::settings::{self, PersonalData, Settings};
 use golden::{Context, Error, Kind, Result};
 use serde::Serialize;
 use serde_json::Map;
@@ -16,8 +16,9 @@ use serde_json::Map;
 use super::list::bytes;
 use super::locked;
 use crate::backups::{Backups, Contents, LockedBackups};
-use crate::capture::{CapturedDatabase, Excluded, FolderCapture, Previous, Reuse, capture_database};
+use crate::capture::{CapturedDatabase, CapturedFolder, Excluded, FolderCapture, Previous, Reuse, capture_database};
 use crate::cli;
+use crate::cross_check;
 use crate::manifest::{FORMAT, Finding, Half, Level, Manifest};
 use crate::personal;
 use crate::publish::{Unpublished, set_latest};
@@ -27,7 +28,7 @@ use crate::stamp::{Compression, Stamp};
 /// Takes a snapshot.
 pub fn run(arguments: &cli::Create, reporter: &Reporter) -> Result<ExitCode> {
     let places = Places::existing(&arguments.data)?;
-    let settings = if arguments.check_pii { Some(Settings::load(arguments.schema.as_deref())?) } else { None };
+    let settings = Settings::load(arguments.schema.as_deref())?;
     let backups = Backups::new(&arguments.backups.backups);
     backups.make()?;
     if let Some(indexes) = &places.indexes {
@@ -54,8 +55,7 @@ fn keep_apart(indexes: &Path, backups: &Path) -> Result<()> {
 struct Creation<'a> {
     arguments: &'a cli::Create,
     places: &'a Places,
-    /// None unless personal data is looked for.
-    settings: Option<Settings>,
+    settings: Settings,
     backups: &'a LockedBackups,
 }
 
@@ -80,10 +80,14 @@ impl Creation<'_> {
             (database.transpose(), joined.transpose())
         });
         let (mut database, indexes) = (database?, indexes?);
-        let indexes = indexes.map(FolderCapture::finish).transpose()?;
-        let mut findings = missing_halves(self.places, &earlier, stamp);
-        if let (Some(database), Some(settings)) = (&mut database, &self.settings) {
-            database.findings.extend(personal::check(&plain, &settings.personal_data)?);
+        let mut indexes = indexes.map(FolderCapture::finish).transpose()?;
+        let mut findings = missing_halves(&Places::named(&self.arguments.data)?, self.places, &earlier, stamp);
+        if let Some(database) = database.as_mut().filter(|_| self.arguments.check_pii) {
+            database.findings.extend(personal::check(&plain, &self.personal_data())?);
+        }
+        if let Some(indexes) = &mut indexes {
+            let checked = cross_check(&folder, indexes, database.as_ref().map(|_| &*plain), &self.settings)?;
+            findings.extend(checked);
         }
         if let Some(database) = database.as_mut().filter(|_| self.arguments.gzip) {
             database.compress(&plain, &unpublished.path(&stamp.database(Compression::Gzip)))?;
@@ -115,12 +119,41 @@ impl Creation<'_> {
         Ok(Created { linked, manifest })
     }
 
+    /// What the settings ask for; where they ask for nothing, the option asks for warnings.
+    fn personal_data(&self) -> PersonalData {
+        let mut settings = self.settings.personal_data.clone();
+        if !settings.is_on() {
+            golden::personal::Kind::ALL.into_iter().for_each(|kind| settings.set_level(kind, settings::Level::Warning));
+        }
+        settings
+    }
+
     /// The newest snapshot with indexes, to link to.
     fn previous(&self, earlier: &Contents) -> Option<Previous> {
         let reuse = if self.arguments.rehash { Reuse::Nothing } else { Reuse::Unchanged };
         let snapshot = earlier.snapshots.iter().rev().find(|snapshot| snapshot.manifest.has(Half::Faiss))?;
         let folder = self.backups.path(&snapshot.stamp().indexes());
         (reuse == Reuse::Unchanged).then(|| Previous::new(&snapshot.manifest, folder))
+    }
+}
+
+/// Looks into the indexes, and holds them against the database. That it cannot is a finding too.
+fn cross_check(
+    folder: &Path,
+    indexes: &mut CapturedFolder,
+    database: Option<&Path>,
+    settings: &Settings,
+) -> Result<Vec<Finding>> {
+    match cross_check::check(folder, &indexes.half, database, &settings.mapping) {
+        Ok(checked) => {
+            indexes.half.indexes = checked.indexes;
+            Ok(checked.findings)
+        }
+        Err(error) if error.kind() == Kind::Data => {
+            let message = format!("could not be finished: {}", error.message());
+            Ok(vec![Finding::new(Level::Warning, "vectors", None, message)])
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -134,17 +167,20 @@ fn free_stamp(backups: &LockedBackups, now: DateTime<Utc>) -> Result<Stamp> {
     Ok(stamp)
 }
 
-/// What the last snapshot had and this one has not, and whether the clock was set back.
-fn missing_halves(places: &Places, earlier: &Contents, stamp: Stamp) -> Vec<Finding> {
-    let Some(last) = earlier.latest() else { return Vec::new() };
+/// What was looked for, was there at an earlier snapshot, and is there no more; and whether the clock was
+/// set back.
+fn missing_halves(named: &Places, existing: &Places, earlier: &Contents, stamp: Stamp) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (half, is_there) in [(Half::Db, places.database.is_some()), (Half::Faiss, places.indexes.is_some())] {
-        if last.manifest.has(half) && !is_there {
-            let message = format!("there are none now; the snapshot {} has them", last.stamp());
+    for (half, named, existing) in
+        [(Half::Db, &named.database, &existing.database), (Half::Faiss, &named.indexes, &existing.indexes)]
+    {
+        let had = earlier.snapshots.iter().rev().find(|snapshot| snapshot.manifest.has(half));
+        if let (Some(place), None, Some(had)) = (named, existing, had) {
+            let message = format!("nothing is at {}; the snapshot {} has it", place.display(), had.stamp());
             findings.push(Finding::new(Level::Error, "missing", Some(&half.to_string()), message));
         }
     }
-    if last.stamp() > stamp {
+    if let Some(last) = earlier.latest().filter(|last| last.stamp() > stamp) {
         let message = format!("the snapshot {} is of later: was the clock set back?", last.stamp());
         findings.push(Finding::new(Level::Warning, "clock", None, message));
     }

@@ -25,13 +25,15 @@ pub fn run(arguments: &cli::Verify, reporter: &Reporter) -> Result<ExitCode> {
         _ => Depth::Digests,
     };
     let mut verifier = Verifier::new(&backups, depth, arguments.subset);
-    let mut report = Report { depth: depth.name(), snapshots: unreadable(&contents, arguments) };
+    let mut report =
+        Report { depth: depth.name(), snapshots: unreadable(&contents, arguments), not_checked: Vec::new() };
     for snapshot in selected(&contents, arguments)? {
         let manifest = &snapshot.manifest;
         let problems = verifier.verify(manifest);
         let size = manifest.size(Half::Db) + manifest.size(Half::Faiss);
         report.snapshots.push(Verified { stamp: snapshot.stamp(), size, problems });
     }
+    report.not_checked = verifier.not_checked();
     report.snapshots.sort_by_key(|verified| verified.stamp);
     let is_whole = report.snapshots.iter().all(|verified| verified.problems.is_empty());
     reporter.report(&report, !is_whole)?;
@@ -87,6 +89,8 @@ impl Depth {
 struct Report {
     depth: &'static str,
     snapshots: Vec<Verified>,
+    /// Why something that was asked for could not be looked at.
+    not_checked: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -107,6 +111,9 @@ impl fmt::Display for Report {
             for Problem { file, message } in problems {
                 writeln!(f, "  {}: {}", golden::visible(file), golden::visible(message))?;
             }
+        }
+        for why in &self.not_checked {
+            writeln!(f, "not checked: {}", golden::visible(why))?;
         }
         Ok(())
     }

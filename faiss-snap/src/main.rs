@@ -8,6 +8,7 @@ mod cross_check;
 mod hash;
 mod journal;
 mod manifest;
+mod open_files;
 mod personal;
 mod publish;
 mod relative_path;

@@ -106,7 +106,7 @@ fn a_bare_database_after_its_integrity_check() {
 
 #[test]
 fn a_damaged_snapshot_replaces_nothing() {
-    for file in ["app_*.db", "faiss_2*/shard/0.bin"] {
+    for file in ["app_2*.db", "faiss_2*/shard/0.bin"] {
         let Changed { sandbox, new, .. } = changed("");
         sandbox
             .sh(&format!(
@@ -287,7 +287,8 @@ fn every_damage_is_found() {
             verify(&format!("{name}, byte {at}"));
         }
         let mut bytes = sandbox.read(name);
-        bytes.pop();
+        // The line break at the end of a manifest says nothing.
+        bytes.truncate(bytes.len() - 2);
         fs::remove_file(sandbox.path(name)).expect("a file");
         sandbox.write(name, bytes);
         verify(name);

@@ -13,6 +13,7 @@ use super::file::{self, Copied};
 use super::walk::{self, Excluded, Found, FoundKind, Listing};
 use crate::backups::{remove, sync_folder};
 use crate::manifest::{Entry, EntryKind, FileRecord, Finding, Identity, IndexHalf, Level, Manifest, Mode};
+use crate::open_files;
 use crate::relative_path::RelativePath;
 
 /// How often the folder is looked through for what changed since it was copied.
@@ -22,6 +23,9 @@ const ROUNDS: u32 = 3;
 /// most file systems count in milliseconds, some (their fractions are zero) in two seconds.
 const TICK: TimeDelta = TimeDelta::milliseconds(100);
 const COARSE_TICK: TimeDelta = TimeDelta::seconds(3);
+
+/// A file that was written this lately and is still open for writing is not finished.
+const RECENT: TimeDelta = TimeDelta::seconds(60);
 
 /// What to do with a file that is as it was at the last snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +124,7 @@ impl<'a> FolderCapture<'a> {
                 .entry(path.clone())
                 .or_insert_with(|| Finding::new(level, "changing", Some(path.as_str()), message));
         }
+        self.name_those_being_written();
         findings.extend(self.faults.into_values());
         let metadata =
             fs::metadata(self.source).context(|| format!("cannot read the folder {}", self.source.display()))?;
@@ -237,6 +242,27 @@ impl<'a> FolderCapture<'a> {
                 None
             }
         })
+    }
+
+    /// A writer that pauses in the middle changes nothing that shows. That it has the file open does.
+    fn name_those_being_written(&mut self) {
+        let recently = Utc::now() - RECENT;
+        let mut suspects = BTreeMap::new();
+        for (path, kind) in &self.entries {
+            if let EntryKind::File(file) = kind
+                && file.identity.mtime > recently
+                && let Some(id) = open_files::id(&path.inside(self.source)).filter(|id| id.1 == file.identity.inode)
+            {
+                suspects.insert(id, path);
+            }
+        }
+        for open in open_files::find(&suspects.keys().copied().collect()).into_iter().filter(|open| open.writes) {
+            if let Some(&path) = suspects.get(&open.file) {
+                let message = format!("open for writing in {}: the copy may be of two states", open.process);
+                let finding = || Finding::new(Level::Error, "changing", Some(path.as_str()), message);
+                self.faults.entry(path.clone()).or_insert_with(finding);
+            }
+        }
     }
 
     /// Whether the same file, not another of its name, was written to.

@@ -81,7 +81,7 @@ impl Creation<'_> {
         });
         let (mut database, indexes) = (database?, indexes?);
         let mut indexes = indexes.map(FolderCapture::finish).transpose()?;
-        let mut findings = missing_halves(&Places::named(&self.arguments.data)?, self.places, &earlier, stamp);
+        let mut findings = missing_halves(&Places::named(&self.arguments.data)?, self.places, &earlier, created_at);
         if let Some(database) = database.as_mut().filter(|_| self.arguments.check_pii) {
             database.findings.extend(personal::check(&plain, &self.personal_data())?);
         }
@@ -169,7 +169,7 @@ fn free_stamp(backups: &LockedBackups, now: DateTime<Utc>) -> Result<Stamp> {
 
 /// What was looked for, was there at an earlier snapshot, and is there no more; and whether the clock was
 /// set back.
-fn missing_halves(named: &Places, existing: &Places, earlier: &Contents, stamp: Stamp) -> Vec<Finding> {
+fn missing_halves(named: &Places, existing: &Places, earlier: &Contents, now: DateTime<Utc>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (half, named, existing) in
         [(Half::Db, &named.database, &existing.database), (Half::Faiss, &named.indexes, &existing.indexes)]
@@ -180,7 +180,7 @@ fn missing_halves(named: &Places, existing: &Places, earlier: &Contents, stamp: 
             findings.push(Finding::new(Level::Error, "missing", Some(&half.to_string()), message));
         }
     }
-    if let Some(last) = earlier.latest().filter(|last| last.stamp() > stamp) {
+    if let Some(last) = earlier.latest().filter(|last| last.stamp().time() > now) {
         let message = format!("the snapshot {} is of later: was the clock set back?", last.stamp());
         findings.push(Finding::new(Level::Warning, "clock", None, message));
     }

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
+use golden::cli::begins_with;
 use golden::store::sqlite::open_for_writing;
 use golden::{Error, Kind, Result};
 use rusqlite::Connection;
@@ -22,6 +23,10 @@ pub struct Quiesced {
 /// Moves what stands in a write-ahead log or a hot journal into the database, takes the log away, and
 /// keeps others out. A damaged database is left as it is, with what lies beside it.
 pub fn quiesce(database: &Path, in_use: InUse) -> Result<Quiesced> {
+    if !is_sqlite(database) {
+        // Opened, it would lose a log that may hold all that is left of it.
+        return Ok(Quiesced { _connection: None });
+    }
     match checkpointed(database) {
         Ok(connection) => Ok(Quiesced { _connection: Some(connection) }),
         Err(error) if error.kind() == Kind::Locked && in_use == InUse::Refuse => {
@@ -42,6 +47,12 @@ fn checkpointed(database: &Path) -> Result<Connection> {
     }
     connection.execute_batch("BEGIN EXCLUSIVE")?;
     Ok(connection)
+}
+
+/// Whether a file begins as SQLite's do. An empty one is a database without tables.
+fn is_sqlite(database: &Path) -> bool {
+    let starts = File::open(database).and_then(|file| begins_with(&file, b"SQLite format 3\0"));
+    starts.unwrap_or(true) || database.metadata().is_ok_and(|metadata| metadata.len() == 0)
 }
 
 /// Lets a database that nobody uses keep a write-ahead log again.

@@ -4,6 +4,7 @@
 //! long forms. A test whose tool is missing says SKIPPED; where `CI` is set it fails instead.
 
 mod application;
+mod index_zoo;
 mod postgres;
 mod run;
 mod sandbox;

@@ -6,30 +6,49 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// The programs under test, but for the one that links FAISS.
-const PROGRAMS: [&str; 8] =
-    ["-p", "golden-export", "-p", "golden-verify", "-p", "golden-import", "-p", "golden-embed"];
+const PROGRAMS: [&str; 10] =
+    ["-p", "golden-export", "-p", "golden-verify", "-p", "golden-import", "-p", "golden-embed", "-p", "faiss-snap"];
 
 /// The folder of the built programs, brought up to date on the first call.
 pub fn programs() -> &'static Path {
-    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAMS.get_or_init(|| {
-        // A test executable stands in <target>/<profile>/deps.
-        let test = std::env::current_exe().expect("a test knows its own file");
-        let profile = test.ancestors().nth(2).expect("a test stands in a target folder").to_owned();
-        let name = match profile.file_name().and_then(|name| name.to_str()) {
-            Some("debug") => "dev",
-            Some(other) => other,
-            None => panic!("{} is no profile folder", profile.display()),
-        };
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--quiet", "--profile", name, "--target-dir"])
-            .arg(profile.parent().expect("a target folder"));
-        cargo.args(["-p", "golden-export", "-p", "golden-verify", "-p", "golden-import", "-p", "faiss-snap"]);
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(cargo.status().expect("cargo runs").success(), "the programs do not build");
-        profile
-    })
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| build(&PROGRAMS).expect("the programs build"))
+}
+
+/// The program that links FAISS, brought up to date on the first call, or a skip where that cannot be compiled.
+pub fn faiss_index() -> Option<PathBuf> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if !tools_present(&["cmake", "c++"]) {
+        return None;
+    }
+    // Built together, they share what they are made of.
+    let folder = FOLDER.get_or_init(|| build(&[&PROGRAMS[..], &["-p", "faiss-index"]].concat()));
+    if folder.is_none() {
+        skipped("FAISS does not compile; scripts/test.sh installs what it needs");
+    }
+    folder.as_ref().map(|folder| folder.join("faiss-index"))
+}
+
+/// Builds programs as the tests themselves were built, and gives their folder if they build.
+fn build(packages: &[&str]) -> Option<PathBuf> {
+    // A test executable stands in <target>/<profile>/deps.
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let profile = test.ancestors().nth(2).expect("a test stands in a target folder").to_owned();
+    let name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(other) => other,
+        None => panic!("{} is no profile folder", profile.display()),
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--profile", name, "--target-dir"]);
+    cargo.arg(profile.parent().expect("a target folder")).args(packages).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo says of the package of tests would have it build anew what ring's build script looks at.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|about| name.to_string_lossy().starts_with(about)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.status().expect("cargo runs").success().then_some(profile)
 }
 
 /// Whether every one of `tools` is installed; says SKIPPED and why if not, and fails where `CI` is set.

@@ -1,15 +1,16 @@
 //! The folder of backups: which snapshots it holds, and what else lies there.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use golden::cli::Lock;
 use golden::{Context, Error, Result};
 
-use crate::journal;
+use crate::journal::{self, Intent};
 use crate::manifest::Manifest;
 use crate::restore;
 use crate::stamp::{Compression, Stamp};
@@ -118,7 +119,7 @@ impl Backups {
         }
         contents.snapshots.sort_by_key(Snapshot::stamp);
         contents.unreadable.sort_by_key(|unreadable| unreadable.stamp);
-        let unfinished = journal::unfinished_create(self)?;
+        let unfinished = journal::read(self)?;
         for name in names {
             let stamp = Stamp::of_name(&name);
             let claim = stamp.and_then(|stamp| claimed.get(&stamp));
@@ -127,7 +128,12 @@ impl Backups {
             if is_claimed || is_ours || is_latest(&name) {
                 continue;
             }
-            let is_debris = is_temporary(&name) || stamp.is_some() && stamp == unfinished && claim.is_none();
+            let is_debris = is_temporary(&name)
+                || match &unfinished {
+                    Some(Intent::Create { stamp: begun }) => stamp == Some(*begun) && claim.is_none(),
+                    Some(Intent::Prune { going }) => stamp.is_some() && going.contains(&name),
+                    Some(Intent::Restore(_)) | None => false,
+                };
             if is_debris { contents.debris.push(name) } else { contents.foreign.push(name) }
         }
         Ok(contents)
@@ -159,12 +165,15 @@ impl LockedBackups {
         self.path(&format!("{OURS}-{what}{TEMPORARY}"))
     }
 
-    /// Writes a small file so that it is there with this content or not at all, even after a power cut.
+    /// Writes a small file so that it is there with this content or not at all, even after a power cut. Who
+    /// may read one that is replaced may read the new one.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let cannot_write = || format!("cannot write {}", self.path(name).display());
+        let mode = fs::metadata(self.path(name)).map_or(0o666, |replaced| replaced.permissions().mode());
         let mut file = tempfile::Builder::new()
             .prefix(&format!("{OURS}-"))
             .suffix(TEMPORARY)
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(&self.folder)
             .context(cannot_write)?;
         file.write_all(content).and_then(|()| file.as_file().sync_all()).context(cannot_write)?;
@@ -217,7 +226,7 @@ impl Contents {
 }
 
 /// The names in the folder of backups that a manifest makes a snapshot's.
-fn names_of(manifest: &Manifest) -> Vec<String> {
+pub fn names_of(manifest: &Manifest) -> Vec<String> {
     let stamp = manifest.stamp;
     let database = manifest.database.as_ref().map(|database| stamp.database(database.compression));
     let indexes = manifest.indexes.as_ref().map(|_| stamp.indexes());

@@ -1,9 +1,12 @@
 //! The command line of faiss-snap.
 
+mod keep;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use golden::cli::{Generate, ReportArgs};
+pub use keep::KeepArgs;
 
 use crate::manifest::Half;
 use crate::selector::Selector;
@@ -50,6 +53,18 @@ pub enum Command {
     /// place only when it is complete; the old one is kept for --undo. After an interruption the next command,
     /// whichever, completes or undoes the restore: database and indexes are both old or both new.
     Restore(Restore),
+
+    /// Remove snapshots that the rules of retention no longer keep
+    ///
+    /// A snapshot stays if any rule keeps it. The rules of both halves are those of restic's forget; days and
+    /// weeks begin in UTC. Without any, the last 5 and the last 5 daily databases stay, and the last 3 and the
+    /// last 3 daily index folders. Any rule replaces all of these, for both halves; one that ends in -db or
+    /// -faiss is for that half alone and takes the place of the same rule without that end (tags add up). A
+    /// half that no rule is about stays.
+    ///
+    /// Before anything is removed, the newest snapshot without errors is read and compared with its digests;
+    /// it and all newer ones stay, and so do those dated in the future and the last that passed a drill.
+    Prune(Prune),
 }
 
 /// Where snapshots are.
@@ -178,6 +193,19 @@ pub struct Restore {
     pub force: bool,
 }
 
+#[derive(Args, Debug)]
+pub struct Prune {
+    #[command(flatten)]
+    pub backups: BackupsArgs,
+
+    /// Remove nothing; say of each snapshot whether it would stay, and why
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   faiss-snap create
@@ -186,5 +214,7 @@ Examples:
   faiss-snap verify --all --subset 3/7
   faiss-snap restore 20250101_120000 --after 'systemctl restart app'
   faiss-snap restore --undo
+  faiss-snap prune --dry-run
+  faiss-snap prune --keep-last 3 --keep-daily 7 --keep-monthly-db 12
 
 Exit status: 0 done (warnings allowed), 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";

@@ -1,5 +1,6 @@
 //! What a run is about to do, written down before it does it: the next run completes it or undoes it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -7,6 +8,7 @@ use golden::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::{Backups, LockedBackups, remove};
+use crate::removal;
 use crate::restore::{self, Restore};
 use crate::stamp::Stamp;
 
@@ -24,6 +26,12 @@ pub enum Intent {
     },
     /// Live data is about to be replaced.
     Restore(Restore),
+    /// Snapshots, or halves of them, are about to be removed. A name that no manifest claims any more is
+    /// debris; one that a manifest still claims was not yet decided upon, and stays.
+    Prune {
+        /// The names in the folder of backups that go, without those of manifests.
+        going: BTreeSet<String>,
+    },
 }
 
 /// What was begun and not finished.
@@ -52,23 +60,18 @@ pub fn end(backups: &LockedBackups) -> Result<()> {
     backups.sync()
 }
 
-/// The snapshot whose files were getting their names.
-pub fn unfinished_create(backups: &Backups) -> Result<Option<Stamp>> {
-    Ok(match read(backups)? {
-        Some(Intent::Create { stamp }) => Some(stamp),
-        _ => None,
-    })
-}
-
 /// Completes or undoes what an interrupted run was doing, and removes what it left behind. Answers what
 /// there was to do, for a person.
 pub fn recover(backups: &LockedBackups) -> Result<Vec<String>> {
     let mut done = Vec::new();
     let pending = read(backups)?;
+    if let Some(Intent::Prune { going }) = &pending {
+        removal::settle(backups, going)?;
+    }
     let cleaned = backups.clean()?;
     match pending {
         None => {}
-        Some(Intent::Create { .. }) => end(backups)?,
+        Some(Intent::Create { .. } | Intent::Prune { .. }) => end(backups)?,
         Some(Intent::Restore(pending)) => done.push(restore::recover(backups, &pending)?),
     }
     if cleaned > 0 {

@@ -5,6 +5,7 @@ mod capture;
 mod cli;
 mod commands;
 mod cross_check;
+mod drill;
 mod hash;
 mod journal;
 mod manifest;
@@ -12,7 +13,9 @@ mod open_files;
 mod personal;
 mod publish;
 mod relative_path;
+mod removal;
 mod restore;
+mod retention;
 mod selector;
 mod source;
 mod sqlite;
@@ -42,6 +45,7 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::List(arguments)) => commands::list::run(arguments, reporter),
         Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
         Some(Command::Restore(arguments)) => commands::restore::run(arguments, reporter),
+        Some(Command::Prune(arguments)) => commands::prune::run(arguments, reporter),
         None => Err(Error::usage("say what to do").guidance("faiss-snap --help shows the commands")),
     }
 }

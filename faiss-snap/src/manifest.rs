@@ -18,6 +18,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::drill::Drill;
 use crate::relative_path::RelativePath;
 use crate::stamp::{Compression, Stamp};
 
@@ -53,6 +54,9 @@ pub struct Manifest {
     /// What was checked, and what came out.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// The last time that restoring it was rehearsed; none where that was never done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
     /// What a later version wrote.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -320,6 +324,17 @@ impl Manifest {
             Half::Db => self.database.is_some(),
             Half::Faiss => self.indexes.is_some(),
         }
+    }
+
+    /// Whether the copy of a half is one to fall back on: not of a damaged database, and no file of the
+    /// indexes missing or of two states. What else may be wrong is not the copy's fault.
+    pub fn is_sound(&self, half: Half) -> bool {
+        let checks: &[&str] = match half {
+            Half::Db => &["integrity_check"],
+            Half::Faiss => &["changing", "files"],
+        };
+        let is_fault = |finding: &Finding| finding.level == Level::Error && checks.contains(&finding.check.as_str());
+        !self.findings.iter().any(is_fault)
     }
 
     /// The worst of the findings.

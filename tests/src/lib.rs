@@ -5,12 +5,14 @@
 
 mod application;
 mod index_zoo;
+mod made_up;
 mod postgres;
 mod run;
 mod sandbox;
 mod tools;
 
 pub use index_zoo::{Specimen, Zoo, python_with_faiss};
+pub use made_up::MadeUp;
 pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};

@@ -113,6 +113,7 @@ impl Creation<'_> {
             indexes,
             pruned: Vec::new(),
             findings,
+            drill: None,
             rest: Map::new(),
         };
         unpublished.publish(&manifest)?;

@@ -261,7 +261,8 @@ fn files_shared_with_other_snapshots_stay_whole() {
     let manifest = sandbox.json("backups/snapshot_20250101_120000.json");
     let newest = MadeUp::dated("20250103_120000").with("indexes", manifest["indexes"].clone());
     newest.put_manifest(&sandbox.path("backups"));
-    sandbox.sh("cd backups && sha256sum app_20250103_120000.db faiss_20250103_120000/shard/* > snapshot_20250103_120000.sha256").ok();
+    let list = "cd backups && sha256sum app_$S.db faiss_$S/shard/* > snapshot_$S.sha256";
+    sandbox.sh(&format!("S=20250103_120000; {list}")).ok();
     fs::set_permissions(backups.path(last), fs::Permissions::from_mode(0o440)).expect("a mode");
     assert_eq!(fs::metadata(backups.path(first)).expect("a file").nlink(), 2);
     backups.prune("--keep-last 1").ok();

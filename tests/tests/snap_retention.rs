@@ -176,7 +176,9 @@ impl Repository<'_> {
             let day = format!("{}-{}-{}", digit(0..4), digit(4..6), digit(6..8));
             let time = format!("{day} {}:{}:{}", digit(9..11), digit(11..13), digit(13..15));
             let mut command = self.command(&["backup", "--force", "--host", host, "--time", &time, "tiny"]);
-            tags.iter().for_each(|tag| drop(command.args(["--tag", tag])));
+            for tag in tags {
+                command.args(["--tag", tag]);
+            }
             self.0.run(command).ok();
         });
     }
@@ -209,7 +211,11 @@ fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
             work(item);
         }
     };
-    thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(worker))));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(worker);
+        }
+    });
 }
 
 fn policy(rng: &mut Rng) -> Vec<String> {

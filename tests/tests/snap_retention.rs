@@ -161,8 +161,8 @@ struct Repository<'s>(&'s Sandbox);
 
 impl Repository<'_> {
     fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = self.0.command("restic");
-        command.args(["--no-cache", "--quiet"]).args(arguments);
+        let mut command = self.0.bash("exec restic --no-cache --quiet \"$@\"");
+        command.arg("restic").args(arguments);
         command.env("RESTIC_REPOSITORY", self.0.path("restic")).env("RESTIC_PASSWORD", "tests").env("GOMAXPROCS", "2");
         command
     }

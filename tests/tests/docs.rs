@@ -125,7 +125,7 @@ fn every_option_in_the_documentation_exists() {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         words.filter(|word| word.starts_with("--") && word.len() > 3).map(str::to_owned).collect()
     };
-    let commands = ["create", "list", "verify", "restore"].map(|command| format!("faiss-snap {command}"));
+    let commands = ["create", "list", "verify", "restore", "prune"].map(|command| format!("faiss-snap {command}"));
     let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands);
     let known: BTreeSet<_> =
         helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();

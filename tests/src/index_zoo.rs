@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -72,6 +73,9 @@ impl Zoo {
 /// The Python of an environment with a version of faiss-cpu from PyPI, made on the first call; a
 /// skip where no Python takes that version.
 pub fn python_with_faiss(version: &str) -> Option<PathBuf> {
+    // Tests run side by side, and one makes it for all.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/faiss-{version}"));
     let python = folder.join("bin/python");
     let works = || runs(Command::new(&python).args(["-c", "import faiss"]));

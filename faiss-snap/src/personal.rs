@@ -53,7 +53,7 @@ fn tables(connection: &Connection) -> Result<Vec<String>> {
 
 fn look(connection: &Connection, table: &str, settings: &PersonalData) -> Result<Vec<Finding>> {
     let mut statement = connection.prepare(&format!("SELECT * FROM main.{}", quote(table)))?;
-    let columns: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<_> = statement.column_names().map(str::to_owned).collect();
     let mut places: BTreeMap<(usize, Kind), Places> = BTreeMap::new();
     let mut rows = statement.query([])?;
     let mut number = 0_u64;

@@ -187,8 +187,8 @@ fn the_snapshot_commands_run_and_every_option_of_theirs_is_documented() {
     }
     for command in ["create", "verify", "restore"] {
         let help = sandbox.sh(&format!("faiss-snap {command} --help")).ok().text();
-        let options =
-            help.lines().filter_map(|line| line.trim_start().split([' ', ',']).find(|word| word.starts_with("--")));
+        let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let options = options.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
         for option in
             options.filter(|option| !["--json", "--quiet", "--help", "--version", "--schema"].contains(option))
         {

@@ -61,12 +61,10 @@ pub fn tools_present(tools: &[&str]) -> bool {
 /// The Python of the project's `.venv` with the packages of `requirements.txt`, or a skip as above.
 pub fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    if runs(
-        Command::new(&python).args([
-            "-c",
-            "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg, numpy, sqlite_vec, faiss",
-        ]),
-    ) {
+    if runs(Command::new(&python).args([
+        "-c",
+        "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg, numpy, sqlite_vec, faiss",
+    ])) {
         return Some(python);
     }
     skipped("no .venv with the packages of tests/requirements.txt; scripts/test.sh makes it");

@@ -75,7 +75,8 @@ fn a_pair_that_belongs_together() {
 
 #[test]
 fn what_does_not_belong_together_is_named_and_the_snapshot_taken() {
-    let change = |what: &dyn Fn(&mut Vec<(i64, Vec<f32>)>)| {
+    type Change<'a> = &'a dyn Fn(&mut Vec<(i64, Vec<f32>)>);
+    let change = |what: Change| {
         let mut changed = vectors(50);
         what(&mut changed);
         index(&changed)

@@ -41,7 +41,7 @@ if run 'golden-verify damaged.json'; then
 fi
 
 say 'Put it into a second database, which is made on the way, with vectors of today'\''s model'
-run 'golden-verify --tee golden.json | golden-import --db data/copy.db --init --embed golden-embed'
+run 'golden-verify --tee golden.json | golden-import --db data/copy.db --init'
 
 say 'Search it by meaning: the section that answers has no word in common with the question'
 run "search.py data/copy.db 'spotting almost identical paragraphs' --expect 'Near duplicates'"

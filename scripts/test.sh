@@ -39,8 +39,10 @@ export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-2}
 
 if (($#)); then
   cargo test "$@"
-elif command -v cmake >/dev/null && command -v c++ >/dev/null; then
-  cargo test --workspace --no-fail-fast
-else
-  cargo test --workspace --exclude faiss-index --no-fail-fast
+  exit
 fi
+packages=(--workspace)
+command -v cmake >/dev/null && command -v c++ >/dev/null || packages+=(--exclude faiss-index)
+# The tests run the programs: built here together with the tests, nothing is compiled twice.
+cargo build "${packages[@]}" --all-targets
+GOLDEN_PROGRAMS=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd) cargo test "${packages[@]}" --no-fail-fast

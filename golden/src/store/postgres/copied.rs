@@ -96,7 +96,7 @@ mod tests {
     fn escapes_as_copy_writes_them() {
         for (written, meant) in [
             ("plain", "plain"),
-            (r"a\b\\", r"a\b\"),
+            (r"a\\b\\", r"a\b\"),
             (r"\b\f\n\r\t\v", "\u{8}\u{c}\n\r\t\u{b}"),
             (r"\\N", r"\N"),
             ("\u{fc}\\\\\u{1f600}", "\u{fc}\\\u{1f600}"),

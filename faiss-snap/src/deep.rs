@@ -4,7 +4,6 @@
 //! So `faiss-index` does it, with a limit to its memory, its time and its threads; whatever becomes of it is a
 //! finding about the file.
 
-use std::env;
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -15,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-/// The program that links FAISS.
-const PROGRAM: &str = "faiss-index";
+use crate::program::{self, FAISS};
 
 /// What is kept of what the program prints.
 const MAX_OUTPUT: u64 = 64 * 1024;
@@ -68,13 +66,15 @@ struct Failure {
     message: String,
 }
 
+/// Memory, in MiB, that FAISS may take to load a file of so many bytes.
+pub fn memory_for(size: u64) -> u64 {
+    BASE_MEMORY + 3 * (size >> 20)
+}
+
 impl DeepCheck {
     /// By the `faiss-index` beside this program, or the one on the path.
     pub fn find(time: Duration) -> Self {
-        let beside = env::current_exe().ok().map(|own| own.with_file_name(PROGRAM));
-        let on_path = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-        let mut candidates = beside.into_iter().chain(on_path.into_iter().map(|folder| folder.join(PROGRAM)));
-        Self { program: candidates.find(|program| program.is_file()), time, memory: None }
+        Self { program: program::find(FAISS), time, memory: None }
     }
 
     /// By this program.
@@ -90,14 +90,12 @@ impl DeepCheck {
     /// Has FAISS load an index and find samples of its own vectors.
     pub fn check(&self, file: &Path) -> Outcome {
         let Some(program) = &self.program else {
-            return Outcome::NotChecked(format!("{PROGRAM} is not installed, so FAISS was not asked"));
+            return Outcome::NotChecked(format!("{FAISS} is not installed, so FAISS was not asked"));
         };
         let size = file.metadata().map_or(0, |metadata| metadata.len());
-        let memory = self.memory.unwrap_or(BASE_MEMORY + 3 * (size >> 20));
-        let mut command = Command::new(program);
+        let memory = self.memory.unwrap_or_else(|| memory_for(size));
+        let mut command = program::on_one_thread(program);
         command.args(["--json", "--max-memory", &memory.to_string(), "check", "--"]).arg(file);
-        // A thread of its libraries takes address space, and more than one is slower on little work.
-        command.env("OMP_NUM_THREADS", "1").env("OPENBLAS_NUM_THREADS", "1");
         match run(command, self.time) {
             Ok(ended) => self.judge(ended, memory),
             Err(error) => Outcome::NotChecked(format!("{} cannot be run: {error}", program.display())),
@@ -116,7 +114,7 @@ impl DeepCheck {
                 Outcome::Failed(if message.is_some() { message.into_iter().collect() } else { report.problems })
             }
             (Some(code), _) => {
-                Outcome::NotChecked(message.unwrap_or_else(|| format!("{PROGRAM} failed with exit code {code}")))
+                Outcome::NotChecked(message.unwrap_or_else(|| format!("{FAISS} failed with exit code {code}")))
             }
             (None, _) => {
                 let signal = status.signal().unwrap_or_default();

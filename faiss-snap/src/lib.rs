@@ -4,4 +4,5 @@
 pub mod deep;
 pub mod index_file;
 pub mod npz;
+pub mod program;
 pub mod sidecar;

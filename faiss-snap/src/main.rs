@@ -12,6 +12,7 @@ mod manifest;
 mod open_files;
 mod personal;
 mod publish;
+mod rebuild;
 mod relative_path;
 mod removal;
 mod restore;
@@ -20,6 +21,7 @@ mod selector;
 mod source;
 mod sqlite;
 mod stamp;
+mod vectors;
 mod verification;
 
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
         Some(Command::Restore(arguments)) => commands::restore::run(arguments, reporter),
         Some(Command::Prune(arguments)) => commands::prune::run(arguments, reporter),
+        Some(Command::Rebuild(arguments)) => commands::rebuild::run(arguments, reporter),
+        Some(Command::Search(arguments)) => commands::search::run(arguments),
         None => Err(Error::usage("say what to do").guidance("faiss-snap --help shows the commands")),
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use golden::{Context, Result};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Names under which the dimension is known.
 const DIMENSION: [&str; 4] = ["dim", "dimension", "vector_dim", "embedding_dim"];
@@ -59,6 +60,36 @@ pub fn parse(reader: impl Read) -> Result<Sidecar> {
         Err(error) if error.is_io() => Err(io::Error::from(error).into()),
         Err(error) => Err(golden::Error::data(format!("it is not JSON: {error}"))),
     }
+}
+
+/// What is so of an index.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Numbers in a vector.
+    pub dimension: u64,
+    /// How many vectors there are.
+    pub count: u64,
+    /// What made the vectors, where that is known.
+    pub model: Option<&'a str>,
+}
+
+/// Puts facts where a sidecar says others, under its own names. Lists with an entry for each vector stay as they
+/// are, and are named.
+pub fn replace(sidecar: &mut Map<String, Value>, facts: &Facts<'_>) -> Vec<String> {
+    let mut lists = Vec::new();
+    for (name, value) in sidecar.iter_mut() {
+        let is = |names: &[&str]| names.contains(&name.as_str());
+        match (&value, facts.model) {
+            (Value::Number(_), _) if is(&DIMENSION) => *value = facts.dimension.into(),
+            (Value::Number(_), _) if is(&COUNT) => *value = facts.count.into(),
+            (Value::String(_), Some(model)) if is(&MODEL) => *value = model.into(),
+            (Value::Array(_) | Value::Object(_), _) if is(&ROWS) || name.parse::<u64>().is_ok() => {
+                lists.push(name.clone());
+            }
+            _ => {}
+        }
+    }
+    lists
 }
 
 /// What a sidecar holds under names that mean something.

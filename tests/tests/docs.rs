@@ -125,7 +125,8 @@ fn every_option_in_the_documentation_exists() {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         words.filter(|word| word.starts_with("--") && word.len() > 3).map(str::to_owned).collect()
     };
-    let commands = ["create", "list", "verify", "restore", "prune"].map(|command| format!("faiss-snap {command}"));
+    let commands = ["create", "list", "verify", "restore", "rebuild", "search", "prune"]
+        .map(|command| format!("faiss-snap {command}"));
     let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands);
     let known: BTreeSet<_> =
         helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
@@ -185,7 +186,7 @@ fn the_snapshot_commands_run_and_every_option_of_theirs_is_documented() {
     for command in blocks(SNAPSHOTS, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")) {
         sandbox.sh(command).ok();
     }
-    for command in ["create", "verify", "restore"] {
+    for command in ["create", "verify", "restore", "rebuild", "search"] {
         let help = sandbox.sh(&format!("faiss-snap {command} --help")).ok().text();
         let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let options = options.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));

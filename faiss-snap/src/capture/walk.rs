@@ -9,18 +9,19 @@ use golden::{Context, Result};
 use wildmatch::WildMatch;
 
 use crate::manifest::{Finding, Identity, Level, Mode};
+use crate::rebuild::WORK;
 use crate::relative_path::RelativePath;
 
-/// Files that are of no use to anybody else, left by file managers.
-const ALWAYS_EXCLUDED: &str = ".DS_Store";
+/// What is of no use to anybody else: left by file managers, and by a rebuild that was interrupted.
+const ALWAYS_EXCLUDED: [&str; 2] = [".DS_Store", WORK];
 
 /// Which files stay out: patterns of a name or of a path in the folder, `*` for any text.
 pub struct Excluded(Vec<WildMatch>);
 
 impl Excluded {
-    /// The caller's patterns and `.DS_Store`.
+    /// The caller's patterns and those that always are.
     pub fn new(patterns: &[String]) -> Self {
-        let patterns = patterns.iter().map(String::as_str).chain([ALWAYS_EXCLUDED]);
+        let patterns = patterns.iter().map(String::as_str).chain(ALWAYS_EXCLUDED);
         Self(patterns.map(WildMatch::new).collect())
     }
 

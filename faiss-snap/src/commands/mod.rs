@@ -3,7 +3,9 @@
 pub mod create;
 pub mod list;
 pub mod prune;
+pub mod rebuild;
 pub mod restore;
+pub mod search;
 pub mod verify;
 
 use golden::cli::Reporter;

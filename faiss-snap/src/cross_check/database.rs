@@ -6,25 +6,13 @@ use std::path::Path;
 use golden::Result;
 use golden::store::Mapping;
 use golden::store::sqlite::quote;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::Store;
 use super::sample::{self, Ids};
 use crate::manifest::{Finding, Level};
 use crate::sqlite::open_unchanging;
-
-/// Rows of the database that an index should hold.
-pub struct Rows {
-    /// For people: `chunks.embedding`, `dataset 3 of embeddings`.
-    name: String,
-    table: String,
-    /// The column that an index knows a vector by.
-    id: String,
-    /// The column of the vector.
-    vector: String,
-    /// Which rows, as SQL.
-    condition: String,
-}
+use crate::vectors::{Rows, chunks, datasets};
 
 /// Holds all stores against what the database has.
 pub fn check(database: &Path, stores: &[Store], mapping: &Mapping) -> Result<Vec<Finding>> {
@@ -60,83 +48,13 @@ pub fn check(database: &Path, stores: &[Store], mapping: &Mapping) -> Result<Vec
     Ok(findings)
 }
 
-/// The datasets of a table `embeddings(dataset_id, ticket_id, model_name, vector)`, each with an index of
-/// its own.
-fn datasets(connection: &Connection) -> Result<Vec<(String, Rows)>> {
-    if !has_columns(connection, "embeddings", &["dataset_id", "ticket_id", "model_name", "vector"])? {
-        return Ok(Vec::new());
-    }
-    let mut statement =
-        connection.prepare("SELECT DISTINCT CAST(dataset_id AS TEXT) FROM embeddings WHERE dataset_id IS NOT NULL")?;
-    let ids = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let rows = |id: String| {
-        let condition = format!("CAST(dataset_id AS TEXT) = '{}'", id.replace('\'', "''"));
-        let name = format!("dataset {id} of embeddings");
-        let [table, column, vector] = ["embeddings", "ticket_id", "vector"].map(str::to_owned);
-        (id, Rows { name, table, id: column, vector, condition })
-    };
-    Ok(ids.into_iter().map(rows).collect())
-}
-
-/// Where the mapping says that the vectors of chunks are, if that is so.
-fn chunks(connection: &Connection, mapping: &Mapping) -> Result<Option<Rows>> {
-    let vectors = &mapping.vectors;
-    let chunk_id = mapping.chunks.columns.get("id").map_or("id", String::as_str);
-    let (table, id) = match &vectors.table {
-        Some(table) => (table.as_str(), vectors.chunk.as_str()),
-        None => (mapping.chunks.table.as_str(), chunk_id),
-    };
-    if !has_columns(connection, table, &[id, &vectors.column])? {
-        return Ok(None);
-    }
-    let rows = Rows {
-        name: format!("{table}.{}", vectors.column),
-        table: table.to_owned(),
-        id: id.to_owned(),
-        vector: vectors.column.clone(),
-        condition: "true".to_owned(),
-    };
-    let any = format!("SELECT 1 FROM {} LIMIT 1", rows.with_vectors());
-    Ok(connection.query_row(&any, [], |_| Ok(())).optional()?.map(|()| rows))
-}
-
-fn has_columns(connection: &Connection, table: &str, columns: &[&str]) -> Result<bool> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-    let names = statement.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<BTreeSet<String>>>()?;
-    Ok(columns.iter().all(|column| names.contains(*column)))
-}
-
-impl Rows {
-    /// What stands after FROM: the rows that have a vector.
-    pub fn with_vectors(&self) -> String {
-        let Self { table, vector, condition, .. } = self;
-        format!("main.{} WHERE {} IS NOT NULL AND {condition}", quote(table), quote(vector))
-    }
-
-    /// The column that an index knows a vector by.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The vector of an id, as the bytes that are stored.
-    pub fn vector(&self, connection: &Connection, id: i64) -> Result<Option<Vec<u8>>> {
-        let sql = format!(
-            "SELECT CAST({} AS BLOB) FROM {} AND {} = ?1",
-            quote(&self.vector),
-            self.with_vectors(),
-            quote(&self.id)
-        );
-        Ok(connection.prepare_cached(&sql)?.query_row([id], |row| row.get(0)).optional()?)
-    }
-}
-
 /// Dimension, count, ids, and a sample of the vectors themselves.
 fn compare(connection: &Connection, rows: &Rows, store: &Store) -> Result<Vec<Finding>> {
     let vector = quote(&rows.vector);
     let sql = format!(
         "SELECT count(*), count(*) FILTER (WHERE typeof({vector}) = 'blob'), min(length({vector})), max(length({vector})),
                 count(*) FILTER (WHERE typeof({}) = 'integer') FROM {}",
-        quote(&rows.id),
+        quote(rows.id()),
         rows.with_vectors()
     );
     let (count, blobs, shortest, longest, integers): (u64, u64, Option<u64>, Option<u64>, u64) =

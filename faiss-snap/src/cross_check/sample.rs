@@ -6,8 +6,8 @@ use golden::store::sqlite::quote;
 use golden::{Context, Result};
 use rusqlite::Connection;
 
-use super::database::Rows;
 use super::{Store, Vectors};
+use crate::vectors::Rows;
 
 /// How many vectors of a store are looked at.
 const SAMPLES: u64 = 32;

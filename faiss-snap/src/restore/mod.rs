@@ -10,7 +10,7 @@ mod swap;
 mod undo;
 
 pub use plan::{Origin, Plan};
-pub use stage::stage;
+pub use stage::{Owner, stage};
 pub use swap::swap;
 pub use undo::{is_record, record_of};
 

@@ -174,17 +174,17 @@ fn set_attributes(file: &File, mode: Mode, mtime: Option<DateTime<Utc>>) -> io::
 
 /// Whose the live data is. Root restores for the application's user.
 #[derive(Clone, Copy)]
-struct Owner(Option<(u32, u32)>);
+pub struct Owner(Option<(u32, u32)>);
 
 impl Owner {
     /// Of what is there, else of the folder.
-    fn at(live: &Path) -> Self {
+    pub fn at(live: &Path) -> Self {
         let metadata = fs::metadata(live).or_else(|_| fs::metadata(folder_of(live).unwrap_or(live)));
         Self(metadata.ok().map(|metadata| (metadata.uid(), metadata.gid())))
     }
 
     /// Others than root keep what they make.
-    fn give(self, path: &Path) {
+    pub fn give(self, path: &Path) {
         if let Self(Some((user, group))) = self {
             let _ = chown(path, Some(user), Some(group));
         }

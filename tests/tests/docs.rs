@@ -11,6 +11,7 @@ const FORMAT: &str = include_str!("../../docs/format.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const SNAPSHOTS: &str = include_str!("../../docs/snapshots.md");
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/");
 const PROGRAMS: [&str; 5] = ["golden-export", "golden-verify", "golden-import", "golden-embed", "faiss-snap"];
 
 /// Every page of the documentation, by name.
@@ -130,11 +131,11 @@ fn every_option_in_the_documentation_exists() {
     let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands);
     let known: BTreeSet<_> =
         helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
-    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
-    let of_script = |script| words(&sandbox.sh(&format!("{scripts}/{script} --help")).ok().says("Example").text());
+    let of_script = |script| words(&sandbox.sh(&format!("{SCRIPTS}{script} --help")).ok().says("Example").text());
     let of_scripts = ["dump_sql.sh", "load_sql.sh"].into_iter().flat_map(of_script).collect();
     // And those of git, cargo and apt-get, and of whatever embeds.
-    let others = ["--ext-diff", "--info", "--release", "--no-install-recommends"].map(str::to_owned);
+    let others =
+        ["--ext-diff", "--info", "--release", "--no-install-recommends", "--nocapture", "--test"].map(str::to_owned);
     let mut known = &(&known | &of_scripts) | &BTreeSet::from(others);
     let Some(faiss) = faiss_index() else { return };
     for command in ["info", "build", "search", "check"] {
@@ -172,7 +173,7 @@ fn the_commands_of_the_readme_run() {
         .flat_map(str::lines)
         .filter_map(|line| line.strip_prefix("$ "))
         .filter(|command| !command.starts_with("./scripts"))
-        .map(|command| command.replace("ssh backup cat", "cat"))
+        .map(|command| command.replace("ssh backup cat", "cat").replace("scripts/", SCRIPTS))
         .collect();
     assert!(commands.len() >= 5);
     for command in commands {
@@ -222,13 +223,12 @@ fn a_restore_by_hand_as_shown() {
 fn the_scripts_for_development_run() {
     let sandbox = Sandbox::application();
     let old = sandbox.application_state();
-    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts");
-    sandbox.sh(&format!("{scripts}/backup_dev.sh --tag daily")).ok();
+    sandbox.sh(&format!("{SCRIPTS}backup_dev.sh --tag daily")).ok();
     sandbox.change_application();
-    sandbox.sh(&format!("{scripts}/restore_dev.sh")).exits(2).says("Usage").says("app_20250101_120000.db");
-    sandbox.sh(&format!("{scripts}/restore_dev.sh ./backups/app_2*.db")).ok();
+    sandbox.sh(&format!("{SCRIPTS}restore_dev.sh")).exits(2).says("Usage").says("app_20250101_120000.db");
+    sandbox.sh(&format!("{SCRIPTS}restore_dev.sh ./backups/app_2*.db")).ok();
     assert_eq!(sandbox.application_state(), old);
     if tools_present(&["shellcheck"]) {
-        sandbox.sh(&format!("shellcheck {scripts}/backup_dev.sh {scripts}/restore_dev.sh")).ok();
+        sandbox.sh(&format!("shellcheck {SCRIPTS}backup_dev.sh {SCRIPTS}restore_dev.sh")).ok();
     }
 }

@@ -61,7 +61,7 @@ fn a_line_that_is_no_request_gets_an_error_and_the_others_their_vectors() {
         (b"{\"id\": {}, \"text\": \"a\"}", "line 6: its id is neither"),
         (b"{\"id\": 7}", "line 7: it has no text"),
         (b"{\"id\": 8, \"text\": [\"a\"]}", "line 8: its text is not a string"),
-        (b"{\"id\": 9, \"text\": \"\xff\"}", "line 9: it is not UTF-8 (at byte 19)"),
+        (b"{\"id\": 9, \"text\": \"\xff\"}", "line 9: it is not UTF-8 (at byte 20)"),
         (b"{\"id\": 10, \"text\": \"\\ud800\"}", "line 10: it is no JSON object"),
         (b"{\"id\": 11, \"text\": \"cut", "line 11: it is no JSON object"),
         (b"[1]", "line 12: it is no JSON object"),

@@ -131,7 +131,6 @@ fn exit_codes() {
         ("golden-verify app.db", 1),
         ("golden-verify .", 3),
         ("golden-import --db app.db missing.json --no-embed", 3),
-        ("golden-import --db app.db backup.json", 2),
         ("golden-import --db app.db --replace --replace-all --no-embed backup.json", 2),
         ("golden-import --db missing.db --no-embed backup.json", 3),
         ("golden-import --db app.db --no-embed --embed cat backup.json", 2),

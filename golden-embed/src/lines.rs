@@ -80,6 +80,10 @@ impl<R: Read> Lines<R> {
             Ok(text) => text,
             Err(error) => return self.wrong(None, &format!("it is not UTF-8 (at byte {})", error.valid_up_to() + 1)),
         };
+        // serde would read a struct from an array as well.
+        if text.trim_start().starts_with('[') {
+            return self.wrong(None, "it is no JSON object: it is an array");
+        }
         let request: Request<'_> = match serde_json::from_str(text) {
             Ok(request) => request,
             Err(error) => {

@@ -40,7 +40,9 @@ fn the_report_names_every_documented_check() {
         assert!(check["tried"].as_u64() > Some(0) && check["missed"] == serde_json::json!([]), "{check}");
     }
     let named: BTreeSet<_> = checks.iter().filter_map(|check| check["check"].as_str()).collect();
-    let rows = VERIFY_PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    // What is looked at in databases comes after what is looked at in documents, which alone are damaged on purpose.
+    let of_documents = VERIFY_PAGE.split("\n## Vectors").next().unwrap_or_default();
+    let rows = of_documents.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let documented = rows.map(|(check, _)| check).filter(|check| !check.starts_with(['-', '[']));
     let unnamed: Vec<_> = documented.filter(|check| !named.contains(check)).collect();
     assert_eq!(unnamed, [""; 0]);

@@ -55,7 +55,7 @@ fn a_rebuild_finds_the_expected_neighbours() {
     for dataset in [1, 2] {
         assert_eq!(neighbours(&sandbox, dataset)[0], json!(1020));
     }
-    create(&sandbox).ok().says("agrees with dataset 1 of embeddings");
+    sandbox.sh("faiss-snap create --json").ok().says("agrees with dataset 1 of embeddings");
     // As the index that is there, with the rows that there are now.
     sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE dataset_id = 1 AND ticket_id = 1020");
     sandbox.write("data/faiss/1.meta.json", r#"{"dim": 4, "count": 60, "rows": [1], "colour": "red"}"#);

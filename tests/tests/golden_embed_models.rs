@@ -61,7 +61,7 @@ fn agreement(provider: &str, sandbox: &Sandbox, references: &[Reference]) -> Vec
 /// Weights as int8 cost a little: of the 250 sentences one is at 0.99899, all others above 0.999.
 #[track_caller]
 fn near_the_original(cosines: &[f32]) {
-    let far: Vec<_> = cosines.iter().filter(|cosine| !(**cosine >= 0.999)).collect();
+    let far: Vec<_> = cosines.iter().filter(|cosine| cosine.is_nan() || **cosine < 0.999).collect();
     assert!(far.len() <= 1 && far.iter().all(|cosine| **cosine >= 0.9989), "{far:?}");
 }
 

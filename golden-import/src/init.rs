@@ -1,14 +1,14 @@
 //! `--init`: tables for a document, their types inferred over all its values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
-use golden::document::{Event, Fields, Limits, RecordKind, column_of_field, read_with, time};
+use golden::document::{Fields, Glance, RecordKind, Surveyor, column_of_field, read, survey, time};
 use golden::store::Mapping;
 use golden::store::sqlite::quote;
 use golden::{Error, Result};
 use serde_json::Value;
 
+use crate::document::Document;
 use crate::target::{Dialect, Session};
 
 /// The sorts of value a column was seen to hold.
@@ -28,22 +28,21 @@ enum Sort {
     JsonText,
 }
 
-fn sort_of(value: &Value) -> Option<Sort> {
-    match value {
-        Value::Null => None,
-        Value::Bool(_) => Some(Sort::Boolean),
-        Value::Number(number) => Some(if number.as_i64().is_some() { Sort::Integer } else { Sort::Real }),
-        Value::String(text) => Some(sort_of_text(text)),
-        Value::Array(_) => Some(Sort::Json),
-        Value::Object(members) => Some(match members.iter().next() {
-            Some((name, _)) if name == "$base64" && members.len() == 1 => Sort::Bytes,
-            Some((name, _)) if name == "$float" && members.len() == 1 => Sort::Real,
-            Some((name, _)) if name == "$text" && members.len() == 1 => Sort::Text,
-            Some((name, text)) if name == "$json" && members.len() == 1 => {
-                if text.as_str().is_some_and(|text| text.parse::<i64>().is_ok()) { Sort::Json } else { Sort::JsonText }
-            }
-            _ => Sort::Json,
-        }),
+fn sort_of(glance: Glance<'_>) -> Option<Sort> {
+    match glance {
+        Glance::Null => None,
+        Glance::Boolean => Some(Sort::Boolean),
+        Glance::Integer => Some(Sort::Integer),
+        Glance::Real => Some(Sort::Real),
+        Glance::Text(text) => Some(sort_of_text(text)),
+        Glance::Object(Some(("$base64", _))) => Some(Sort::Bytes),
+        Glance::Object(Some(("$float", _))) => Some(Sort::Real),
+        Glance::Object(Some(("$text", _))) => Some(Sort::Text),
+        Glance::Object(Some(("$json", text))) => {
+            let is_integer = text.as_str().is_some_and(|text| text.parse::<i64>().is_ok());
+            Some(if is_integer { Sort::Json } else { Sort::JsonText })
+        }
+        Glance::Array | Glance::Object(_) => Some(Sort::Json),
     }
 }
 
@@ -128,7 +127,7 @@ const fn max_columns(dialect: Dialect) -> usize {
 pub struct Ddl {
     /// Tables.
     pub tables: Vec<String>,
-    /// What is made quicker once the rows are there: indexes and, where they can be added, foreign keys.
+    /// What is made quicker once the rows are there: indexes and, where they can be added, keys.
     pub rest: Vec<String>,
 }
 
@@ -141,67 +140,25 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Reads a document for the shapes of its records. Fields of `dropped` get no column.
-    pub fn of(
-        input: impl Read + Send,
-        limits: Limits,
-        metadata: &Fields,
-        dropped: &BTreeSet<(RecordKind, String)>,
-    ) -> Result<Self> {
-        let listed = metadata.get("columns").and_then(Value::as_object).cloned().unwrap_or_default();
+    /// Looks at a document for the shapes of its records. Fields of `dropped` get no column.
+    pub fn of(document: &Document, dropped: &BTreeSet<(RecordKind, String)>) -> Result<Self> {
+        let listed = document.metadata.get("columns").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut shape = Self { listed, dropped: dropped.clone(), ..Self::default() };
-        let look = |kind: RecordKind, _: &_, fields: Fields| {
-            let mut seen = Self::default();
-            match kind {
-                RecordKind::Analysis => seen.analysis(&fields),
-                kind => seen.record(kind, &fields),
-            }
-            seen
-        };
-        read_with(input, limits, look, |event| match event {
-            Event::Chunk(chunk) => shape.merge(chunk.fields),
-            Event::Analysis(analysis) => shape.merge(analysis.fields),
-            Event::End(_) => Ok(()),
-        })?;
-        Ok(shape)
-    }
-
-    fn analysis(&mut self, fields: &Fields) {
-        for (kind, name) in
-            [(RecordKind::Finding, "findings"), (RecordKind::Artifact, "artifact"), (RecordKind::Artifact, "artifacts")]
-        {
-            let records = match fields.get(name) {
-                Some(Value::Array(records)) => records.iter().collect(),
-                Some(one) => vec![one],
-                None => Vec::new(),
-            };
-            for record in records.into_iter().filter_map(Value::as_object) {
-                self.record(kind, record);
-            }
+        let surveyed = survey(document.reader()?, document.limits, |seen: Self| shape.merge(seen));
+        if surveyed.is_err() {
+            // Whoever reads it all knows which record is wrong, and where.
+            read(document.reader()?, document.limits, |_| Ok(()))?;
         }
-        let own = fields.iter().filter(|(name, _)| !["artifact", "artifacts"].contains(&name.as_str()));
-        self.fields_of(RecordKind::Analysis, own);
+        surveyed.map(|()| shape)
     }
 
-    fn record(&mut self, kind: RecordKind, fields: &Fields) {
-        self.fields_of(kind, fields.iter());
-    }
-
-    fn fields_of<'f>(&mut self, kind: RecordKind, fields: impl Iterator<Item = (&'f String, &'f Value)>) {
-        let columns = self.fields.entry(kind).or_default();
-        for (name, value) in fields {
-            columns.entry(name.clone()).or_default().extend(sort_of(value));
-        }
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
+    fn merge(&mut self, other: Self) {
         for (kind, columns) in other.fields {
             let mine = self.fields.entry(kind).or_default();
             for (name, sorts) in columns {
                 mine.entry(name).or_default().extend(sorts);
             }
         }
-        Ok(())
     }
 
     /// Whether findings are records of a table rather than a column of the analyses.
@@ -270,8 +227,15 @@ impl Shape {
             "BIGINT" => "BIGINT GENERATED BY DEFAULT AS IDENTITY",
             other => other,
         };
-        let mut lines = vec![format!("{} {id_type} NOT NULL PRIMARY KEY", quote(&column_name("id")))];
-        let relation = session.relation(mapping.table(kind));
+        let (id, relation) = (quote(&column_name("id")), session.relation(mapping.table(kind)));
+        let mut lines = Vec::new();
+        match dialect {
+            Dialect::Sqlite => lines.push(format!("{id} {id_type} NOT NULL PRIMARY KEY")),
+            Dialect::Postgres => {
+                lines.push(format!("{id} {id_type} NOT NULL"));
+                ddl.rest.push(format!("ALTER TABLE {relation} ADD PRIMARY KEY ({id})"));
+            }
+        }
         if let Some(parent) = mapping.parent(kind) {
             let index = quote(&format!("ix_{}_{parent}", mapping.table(kind)));
             let (parent, parent_type) = (quote(parent), self.id_type(dialect, RecordKind::Analysis));
@@ -306,5 +270,19 @@ impl Shape {
         }
         ddl.tables.push(format!("CREATE TABLE {relation}(\n  {}\n)", lines.join(",\n  ")));
         Ok(())
+    }
+}
+
+impl Surveyor for Shape {
+    fn record(&mut self, kind: RecordKind) {
+        self.fields.entry(kind).or_default();
+    }
+
+    fn field(&mut self, kind: RecordKind, name: &str, glance: Glance<'_>) {
+        let columns = self.fields.entry(kind).or_default();
+        match columns.get_mut(name) {
+            Some(sorts) => sorts.extend(sort_of(glance)),
+            None => drop(columns.insert(name.to_owned(), sort_of(glance).into_iter().collect())),
+        }
     }
 }

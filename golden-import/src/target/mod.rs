@@ -73,10 +73,7 @@ impl Target {
         };
         let mut session = place.learn(cli)?;
         let shape = match document.filter(|_| cli.init) {
-            Some((document, requests)) => Some(
-                Shape::of(document.reader()?, document.limits, &document.metadata, &requests.dropped)
-                    .context(|| document.name())?,
-            ),
+            Some((document, requests)) => Some(Shape::of(document, &requests.dropped).context(|| document.name())?),
             None => None,
         };
         session.begin(Purpose::Look)?;

@@ -14,6 +14,7 @@ mod reader;
 mod render;
 mod scan;
 mod seal;
+mod survey;
 #[cfg(test)]
 mod tests;
 pub mod time;
@@ -32,4 +33,5 @@ pub(crate) use parse::lone_value;
 pub use reader::{Analysis, Chunk, End, Event, Limits, read, read_with};
 pub use render::Layout;
 pub use seal::AnalysisForm;
+pub use survey::{Glance, Surveyor, survey};
 pub use writer::{RenderedAnalysis, RenderedChunk, Seals, Writer};

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 /// How many bytes of the document are parsed at once, or one record if that is larger: values take
 /// many times the memory of their text where they are small.
-const BYTES_AT_ONCE: usize = 16 << 20;
+pub(super) const BYTES_AT_ONCE: usize = 16 << 20;
 
 /// A batch of so many bytes holds a record far larger than any ordinary one.
 const LARGE: usize = 2 << 20;

@@ -79,6 +79,11 @@ impl Members {
         parsed.collect()
     }
 
+    /// Their names, and their values as text.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.entries.iter().map(|(key, range, _)| (key.as_str(), &self.text[range.clone()]))
+    }
+
     /// The first place where a value makes no sense, as far as it goes.
     fn first_fault(&self) -> Option<Fault> {
         let faults =

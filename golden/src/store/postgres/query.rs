@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ::postgres::Client;
 
 use super::keys::Place;
-use super::read::{Rows, at_places};
+use super::read::{ANY_WAY, BY_PLACE, Rows, at_places};
 use super::sql::{count, number, quote, rows, text};
 use super::vectors;
 use crate::document::RecordKind;
@@ -78,6 +78,7 @@ impl Reader for Rows<'_> {
         };
         let columns = format!("t.tableoid, t.ctid, t.{}, t.{}", quote(&id.name), quote(&content.name));
         let mut chunks = self.orders()?.chunks;
+        self.client.batch_execute(BY_PLACE)?;
         loop {
             let (mut places, mut bytes) = (Vec::new(), 0);
             while places.len() < FETCHED_ROWS && bytes < FETCHED_BYTES {
@@ -85,7 +86,9 @@ impl Reader for Rows<'_> {
                 places.push(planned.place);
                 bytes += planned.bytes;
             }
-            let Some(at) = at_places(places.iter().copied()) else { return Ok(()) };
+            let Some(at) = at_places(places.iter().copied()) else {
+                return Ok(self.client.batch_execute(ANY_WAY)?);
+            };
             let sql = format!("SELECT {columns} FROM {} t WHERE {at} AND {condition}", table.relation);
             let mut found = HashMap::new();
             for row in rows(self.client, &sql)? {

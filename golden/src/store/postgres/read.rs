@@ -2,8 +2,10 @@
 //! leave this thread as they are spelled. What they mean is worked out elsewhere, on all cores.
 
 use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
-use ::postgres::{Client, SimpleQueryRow};
+use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::keys::{Orders, Place, Planned, condition, order_rows};
 use super::sql::{quote, row};
@@ -18,6 +20,12 @@ const FETCHED_BYTES: u64 = 1 << 20;
 
 /// How many rows are fetched at once, however small.
 const FETCHED_ROWS: usize = 2_000;
+
+/// Rows whose places are known are not looked for, which the server likes to do where a table is small.
+pub(super) const BY_PLACE: &str = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
+
+/// Takes [`BY_PLACE`] back.
+pub(super) const ANY_WAY: &str = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL jit TO DEFAULT";
 
 /// A dataset on a server, read inside a transaction.
 pub(crate) struct Rows<'c> {
@@ -65,51 +73,66 @@ impl<'c> Rows<'c> {
     }
 
     /// Hands out every row in batches: each analysis with its findings and artifacts, then its chunks.
-    /// Stops when `emit` answers false.
+    /// Stops when `emit` answers false. While rows are put in order, the server is at work on the next.
     pub(super) fn read(&mut self, emit: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
-        let mut orders = self.orders()?;
-        let mut plan = Plan::default();
-        let mut batch = Batch::default();
-        while let Some((analysis, planned)) = orders.analyses.take()? {
-            plan.push(RecordKind::Analysis, planned);
-            // Chunks may be many: they come last, and their batch may end between any two.
-            for kind in [RecordKind::Finding, RecordKind::Artifact, RecordKind::Chunk] {
-                let Some(order) = orders.of(kind) else { continue };
-                while let Some((_, planned)) = order.take_below(&analysis)? {
-                    plan.push(kind, planned);
-                    if plan.is_full() && !self.fetch(&mut plan, &mut batch, emit)? {
-                        return Ok(());
+        let mut plans = Plans { orders: self.orders()?, analysis: None };
+        let schema = self.schema;
+        let client = &mut *self.client;
+        client.batch_execute(BY_PLACE)?;
+        let (sender, receiver) = sync_channel(1);
+        thread::scope(|scope| {
+            let fetcher = scope.spawn(move || {
+                while let Some(plan) = plans.next()? {
+                    let rows = fetch(client, schema, &plan)?;
+                    if sender.send((plan, rows)).is_err() {
+                        break;
                     }
                 }
+                Ok(client.batch_execute(ANY_WAY)?)
+            });
+            let mut batch = Batch::default();
+            for (plan, rows) in receiver {
+                if !put_in_order(schema, plan, rows, &mut batch, emit)? {
+                    break;
+                }
             }
-        }
-        if self.fetch(&mut plan, &mut batch, emit)? {
-            emit(batch);
-        }
-        Ok(())
+            let fetched = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            if fetched.is_ok() {
+                emit(batch);
+            }
+            fetched
+        })
     }
+}
 
-    /// Fetches the planned rows into the batch, which is handed out whenever it is full. False when nobody wants
-    /// more.
-    fn fetch(&mut self, plan: &mut Plan, batch: &mut Batch, emit: &mut dyn FnMut(Batch) -> bool) -> Result<bool> {
-        let plan = std::mem::take(plan);
-        let sql: Vec<_> = self.schema.tables().filter_map(|table| plan.statement(table)).collect();
-        let messages = if sql.is_empty() { Vec::new() } else { self.client.simple_query(&sql.join("; "))? };
-        let mut found = HashMap::with_capacity(plan.rows.len());
-        for row in messages.into_iter().filter_map(row) {
-            found.insert(Place::read(&row, 0)?, row);
-        }
-        for (kind, place) in plan.rows {
-            let Some(table) = self.schema.table(kind) else { continue };
-            let row = found.remove(&place).ok_or_else(|| lost(table))?;
-            let begins = matches!(kind, RecordKind::Analysis | RecordKind::Chunk);
-            if begins && batch.len() >= BATCH_BYTES && !emit(std::mem::take(batch)) {
-                return Ok(false);
-            }
-            push(batch, table, &row)?;
-        }
-        Ok(true)
+/// Fetches the planned rows, in whichever order the server likes.
+fn fetch(client: &mut Client, schema: &Schema, plan: &Plan) -> Result<Vec<SimpleQueryMessage>> {
+    let sql: Vec<_> = schema.tables().filter_map(|table| plan.statement(table)).collect();
+    Ok(client.simple_query(&sql.join("; "))?)
+}
+
+/// Puts the fetched rows into the batch, which is handed out whenever it is full. False when nobody wants more.
+fn put_in_order(
+    schema: &Schema,
+    plan: Plan,
+    messages: Vec<SimpleQueryMessage>,
+    batch: &mut Batch,
+    emit: &mut dyn FnMut(Batch) -> bool,
+) -> Result<bool> {
+    let mut found = HashMap::with_capacity(plan.rows.len());
+    for row in messages.into_iter().filter_map(row) {
+        found.insert(Place::read(&row, 0)?, row);
     }
+    for (kind, place) in plan.rows {
+        let Some(table) = schema.table(kind) else { continue };
+        let row = found.remove(&place).ok_or_else(|| lost(table))?;
+        let begins = matches!(kind, RecordKind::Analysis | RecordKind::Chunk);
+        if begins && batch.len() >= BATCH_BYTES && !emit(std::mem::take(batch)) {
+            return Ok(false);
+        }
+        push(batch, table, &row)?;
+    }
+    Ok(true)
 }
 
 fn lost(table: &Table) -> Error {
@@ -127,6 +150,40 @@ fn push(batch: &mut Batch, table: &Table, row: &SimpleQueryRow) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// What is fetched, one part after the other.
+struct Plans {
+    orders: Orders,
+    /// The key of the analysis whose rows come next.
+    analysis: Option<Vec<u8>>,
+}
+
+impl Plans {
+    /// The next part; none at the end.
+    fn next(&mut self) -> Result<Option<Plan>> {
+        let mut plan = Plan::default();
+        loop {
+            if let Some(analysis) = &self.analysis {
+                // Chunks may be many: they come last, and a batch may end between any two.
+                for kind in [RecordKind::Finding, RecordKind::Artifact, RecordKind::Chunk] {
+                    let Some(order) = self.orders.of(kind) else { continue };
+                    while let Some((_, planned)) = order.take_below(analysis)? {
+                        plan.push(kind, planned);
+                        if plan.is_full() {
+                            return Ok(Some(plan));
+                        }
+                    }
+                }
+            }
+            let Some((analysis, planned)) = self.orders.analyses.take()? else {
+                self.analysis = None;
+                return Ok((!plan.rows.is_empty()).then_some(plan));
+            };
+            plan.push(RecordKind::Analysis, planned);
+            self.analysis = Some(analysis);
+        }
+    }
 }
 
 /// Rows that are to be fetched together, in the order in which they are wanted.

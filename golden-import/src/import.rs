@@ -105,7 +105,7 @@ impl Import<'_> {
         let Self { cli, reporter, target, .. } = *self;
         staging.prepare(&target.schema)?;
         let progress = Progress::start(reporter, "staging", "analyses", None);
-        let staged = stage(&target.schema, self.requests, document, staging, &progress)?;
+        let staged = stage(target, self.requests, document, staging, &progress)?;
         drop(progress);
         let tables = covered(&target.schema, &staged.seen, &document.metadata, self.requests)?;
         let unidentified = staged.seen.unidentified()?;

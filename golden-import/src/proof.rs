@@ -13,6 +13,9 @@ use crate::target::{Dialect, Session};
 
 /// Reads what was written back through the codecs of export and compares it with the document.
 pub fn read_back(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
+    if target.lies_as_staged(job)? {
+        return Ok(());
+    }
     target.batch(&format!(
         "CREATE TEMP TABLE golden_written AS SELECT {} AS id FROM {}",
         job.staged_analysis_id("s")?,

@@ -1,15 +1,19 @@
 //! Reads the document, checks it, and stages what the database will hold.
 
+use std::mem;
+
 use golden::cli::Progress;
 use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
 use golden::document::{Digest, End, Event, Fields, Place, RecordKind, read_with};
-use golden::store::{NormalAnalysis, NormalChunk, Normaliser, Schema};
+use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Normaliser, Schema};
 use golden::{Context, Error, Kind, Result};
+use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
 use crate::columns::{Requests, Seen};
 use crate::document::Document;
-use crate::staging::Staging;
+use crate::staging::{Staging, spelled};
+use crate::target::{Dialect, Target};
 
 /// What was learnt while staging.
 pub struct Staged {
@@ -74,18 +78,25 @@ impl ChunkDigests {
 
 /// Reads the document, checks it, and stages it. A document that does not verify is an error.
 pub fn stage(
-    schema: &Schema,
+    target: &Target,
     requests: &Requests,
     document: &Document,
     staging: &mut Staging,
     progress: &Progress,
 ) -> Result<Staged> {
+    let (schema, dialect) = (&target.schema, target.dialect());
     let normaliser = Normaliser::new(schema, requests.dropped.clone());
     let prepare = |kind: RecordKind, place: &Place, fields: Fields| {
         let examined = examine(kind, place, &fields);
         let encoded = match kind {
-            RecordKind::Chunk => normaliser.chunk(place, fields).map(|chunk| Encoded::Chunk(Box::new(chunk))),
-            _ => normaliser.analysis(fields).map(|analysis| Encoded::Analysis(Box::new(analysis))),
+            RecordKind::Chunk => normaliser.chunk(place, fields).map(|mut chunk| {
+                spell(schema, RecordKind::Chunk, &mut chunk.row);
+                Encoded::Chunk(Box::new(chunk))
+            }),
+            _ => normaliser.analysis(fields).map(|mut analysis| {
+                spell_analysis(schema, dialect, &mut analysis);
+                Encoded::Analysis(Box::new(analysis))
+            }),
         };
         Prepared { examined, encoded: encoded.map_err(|error| error.context(place)) }
     };
@@ -145,6 +156,33 @@ pub fn stage(
         return Err(error.context(document.name()));
     }
     Ok(Staged { seen, verification })
+}
+
+/// Spells a record's values as the target takes them.
+fn spell(schema: &Schema, kind: RecordKind, row: &mut NormalRow) {
+    let Some(table) = schema.table(kind) else { return };
+    for (column, stored) in table.columns.iter().zip(&mut row.columns) {
+        *stored = spelled(column.affinity, mem::replace(stored, Stored::Null));
+    }
+}
+
+/// As [`spell`], for an analysis and what belongs to it. A server's rows are read back one by one where they lie,
+/// so each has a digest of its own; a chunk has one anyway.
+fn spell_analysis(schema: &Schema, dialect: Dialect, analysis: &mut NormalAnalysis) {
+    let rows = [
+        (RecordKind::Analysis, std::slice::from_mut(&mut analysis.row)),
+        (RecordKind::Finding, analysis.findings.as_mut_slice()),
+        (RecordKind::Artifact, analysis.artifacts.as_mut_slice()),
+    ];
+    for (kind, rows) in rows {
+        let Some(table) = schema.table(kind) else { continue };
+        for row in rows {
+            if dialect == Dialect::Postgres {
+                row.seal(table);
+            }
+            spell(schema, kind, row);
+        }
+    }
 }
 
 /// What is removed depends on the metadata, which was read first: the file may be another one by now.

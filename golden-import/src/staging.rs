@@ -12,11 +12,15 @@ use std::path::{Path, PathBuf};
 use golden::cli::Lock;
 use golden::document::canonical::DigestArray;
 use golden::document::{Digest, RecordKind};
+use golden::store::postgres::Type;
 use golden::store::{Affinity, NormalAnalysis, NormalChunk, NormalRow, Schema};
 use golden::{Context, Error, Kind, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
+
+/// How many columns a staged record has beside its table's.
+const OWN_COLUMNS: usize = 8;
 
 /// Analyses between commits.
 const COMMIT_EVERY: i64 = 10;
@@ -34,8 +38,8 @@ pub enum Leftovers {
 pub struct Staging {
     path: PathBuf,
     connection: Connection,
-    /// By kind, how its columns hold values.
-    affinities: BTreeMap<RecordKind, Vec<Affinity>>,
+    /// By kind, the statement that inserts a record.
+    insertions: BTreeMap<RecordKind, String>,
     analyses: i64,
     chunks: i64,
     /// Held against a second importer.
@@ -92,21 +96,23 @@ impl Staging {
             )
             .context(cannot_stage)?;
         connection.set_prepared_statement_cache_capacity(16);
-        Ok(Self { path, connection, affinities: BTreeMap::new(), analyses: 0, chunks: 0, _lock: None, _folder: None })
+        let insertions = BTreeMap::new();
+        Ok(Self { path, connection, insertions, analyses: 0, chunks: 0, _lock: None, _folder: None })
     }
 
     /// Makes a table for each of the target's.
     pub fn prepare(&mut self, schema: &Schema) -> Result<()> {
         for table in schema.tables() {
-            self.affinities.insert(table.kind, table.columns.iter().map(|column| column.affinity).collect());
             let columns: Vec<_> = (0..table.columns.len()).map(column_name).collect();
             self.connection.execute_batch(&format!(
                 "DROP TABLE IF EXISTS {0};
                  CREATE TABLE {0}(seq INTEGER PRIMARY KEY, parent INTEGER, position INTEGER, name TEXT,
-                                  sort BLOB, digest BLOB, text BLOB, {1});",
+                                  sort BLOB, digest BLOB, row BLOB, text BLOB, {1});",
                 table.kind.plural(),
                 columns.join(", "),
             ))?;
+            let marks = vec!["?"; OWN_COLUMNS + columns.len()].join(", ");
+            self.insertions.insert(table.kind, format!("INSERT INTO {} VALUES({marks})", table.kind.plural()));
         }
         self.connection.execute_batch("BEGIN")?;
         Ok(())
@@ -124,15 +130,9 @@ impl Staging {
 
     /// Stages a chunk of the analysis that comes next. `digest` is in normal form.
     pub fn chunk(&mut self, chunk: NormalChunk, position: i64, digest: Digest) -> Result<()> {
-        let text = chunk.text.map(|text| text.bytes().to_vec());
         self.chunks += 1;
-        self.insert(
-            RecordKind::Chunk,
-            Some(self.chunks),
-            (self.analyses + 1, position),
-            chunk.row,
-            [Some(digest.bytes().to_vec()), text],
-        )
+        let place = (Some(self.chunks), self.analyses + 1, position);
+        self.insert(RecordKind::Chunk, place, chunk.row, [Some(digest), chunk.text])
     }
 
     /// The digests of the last so many chunks, in normal form's order.
@@ -149,39 +149,38 @@ impl Staging {
         let seq = self.analyses;
         for (kind, rows) in [(RecordKind::Finding, analysis.findings), (RecordKind::Artifact, analysis.artifacts)] {
             for (position, row) in (0..).zip(rows) {
-                self.insert(kind, None, (seq, position), row, [None, None])?;
+                self.insert(kind, (None, seq, position), row, [None, None])?;
             }
         }
-        self.insert(RecordKind::Analysis, Some(seq), (seq, 0), analysis.row, [Some(digest.bytes().to_vec()), None])?;
+        self.insert(RecordKind::Analysis, (Some(seq), seq, 0), analysis.row, [Some(digest), None])?;
         if seq % COMMIT_EVERY == 0 {
             self.connection.execute_batch("COMMIT; BEGIN")?;
         }
         Ok(())
     }
 
+    /// Inserts a row, given its number, its parent's and its position there, its digest and that of its text.
     fn insert(
         &self,
         kind: RecordKind,
-        seq: Option<i64>,
-        (parent, position): (i64, i64),
+        (seq, parent, position): (Option<i64>, i64, i64),
         row: NormalRow,
-        [digest, text]: [Option<Vec<u8>>; 2],
+        [digest, text]: [Option<Digest>; 2],
     ) -> Result<()> {
-        let marks = vec!["?"; 7 + row.columns.len()].join(", ");
-        let mut statement =
-            self.connection.prepare_cached(&format!("INSERT INTO {} VALUES({marks})", kind.plural()))?;
-        let own = [
+        let Some(insertion) = self.insertions.get(&kind) else { return Ok(()) };
+        let mut statement = self.connection.prepare_cached(insertion)?;
+        let stored = |digest: Option<Digest>| digest.map_or(Stored::Null, |digest| Stored::Blob(digest.bytes().into()));
+        let own: [_; OWN_COLUMNS] = [
             seq.map_or(Stored::Null, Stored::Integer),
             Stored::Integer(parent),
             Stored::Integer(position),
             row.id.map_or(Stored::Null, Stored::Text),
             Stored::Blob(row.order),
-            digest.map_or(Stored::Null, Stored::Blob),
-            text.map_or(Stored::Null, Stored::Blob),
+            stored(digest),
+            stored(row.digest),
+            stored(text),
         ];
-        let affinities = self.affinities.get(&kind).map(Vec::as_slice).unwrap_or_default();
-        let columns = row.columns.into_iter().zip(affinities).map(|(stored, affinity)| spelled(*affinity, stored));
-        statement.execute(params_from_iter(own.into_iter().chain(columns)))?;
+        statement.execute(params_from_iter(own.into_iter().chain(row.columns)))?;
         Ok(())
     }
 
@@ -225,9 +224,11 @@ impl Staging {
 
 /// A value as the target takes it: PostgreSQL as it spells it.
 pub fn spelled(affinity: Affinity, stored: Stored) -> Stored {
-    match affinity {
-        Affinity::Typed(column_type) => column_type.spell(&stored).map_or(Stored::Null, Stored::Text),
-        _ => stored,
+    match (affinity, stored) {
+        // Most of a dataset, and spelled as it is.
+        (Affinity::Typed(Type::One(_)), Stored::Text(text)) => Stored::Text(text),
+        (Affinity::Typed(column_type), stored) => column_type.spell(&stored).map_or(Stored::Null, Stored::Text),
+        (_, stored) => stored,
     }
 }
 

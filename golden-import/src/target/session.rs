@@ -112,6 +112,10 @@ pub trait Session {
     /// as into any other.
     fn fill_empty(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>>;
 
+    /// Whether the tables hold, read through the codecs of export, the document's records and nothing else, in the
+    /// document's order. A no says nothing: the records may lie otherwise.
+    fn lies_as_staged(&mut self, job: &Job<'_>) -> Result<bool>;
+
     /// Updates rows, even if they exchange values that must stay unique; how many.
     fn update(&mut self, update: &Update<'_>) -> Result<u64>;
 

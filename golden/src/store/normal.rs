@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
-use super::affinity::Affinity;
-use super::codec::Codec;
 use super::schema::{Column, Findings, Schema, Table};
 use crate::document::{AnalysisForm, Digest, Fields, Place, RecordKind, derived_id, id_text, order};
 use crate::{Error, Result};
@@ -22,8 +20,17 @@ pub struct NormalRow {
     pub id: Option<String>,
     /// Sorts siblings in normal form's order.
     pub order: Vec<u8>,
+    /// The digest of its own fields, where somebody asked for it with [`NormalRow::seal`].
+    pub digest: Option<Digest>,
     /// Fields that no column takes.
     pub unknown: Vec<String>,
+}
+
+impl NormalRow {
+    /// Takes the digest of its fields as the database will give them back.
+    pub fn seal(&mut self, table: &Table) {
+        self.digest = Some(Digest::of_value(&Value::Object(decoded(table, self))));
+    }
 }
 
 /// A chunk, encoded.
@@ -183,11 +190,12 @@ impl<'s> Normaliser<'s> {
             present: vec![false; table.columns.len()],
             id: None,
             order: Vec::new(),
+            digest: None,
             unknown: Vec::new(),
         };
         let mut is_as_written = true;
         for (field, value) in fields {
-            if self.dropped.contains(&(table.kind, field.clone())) {
+            if !self.dropped.is_empty() && self.dropped.contains(&(table.kind, field.clone())) {
                 is_as_written = false;
                 continue;
             }
@@ -199,9 +207,7 @@ impl<'s> Normaliser<'s> {
             row.present[index] = true;
             row.columns[index] = match value {
                 // Most of a document is text in text columns, which is what it is.
-                Value::String(text) if column.codec == Codec::Plain && column.affinity == Affinity::Text => {
-                    Stored::Text(text)
-                }
+                Value::String(text) if column.keeps(&text) => Stored::Text(text),
                 Value::Null => {
                     is_as_written = false;
                     Stored::Null

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::affinity::Affinity;
 use super::codec::Codec;
+use super::postgres::{Scalar, Type};
 use crate::document::{Fields, RecordKind};
 use crate::{Error, Result};
 
@@ -33,6 +34,19 @@ impl Column {
     /// The JSON of a stored value; none for NULL.
     pub fn decode(&self, stored: Stored) -> Option<Value> {
         self.codec.decode(self.affinity, stored)
+    }
+
+    /// Whether a text is certainly stored as it is and travels as it is, which is so for nearly all there are.
+    pub(super) fn keeps(&self, text: &str) -> bool {
+        let fits = match self.affinity {
+            Affinity::Text => true,
+            Affinity::Typed(Type::One(Scalar::Text(limit))) => {
+                // As many bytes are no more characters.
+                limit.is_none_or(|limit| text.len() <= limit as usize) && !text.contains('\0')
+            }
+            _ => false,
+        };
+        fits && self.codec == Codec::Plain
     }
 
     /// The stored value that PostgreSQL spells so.

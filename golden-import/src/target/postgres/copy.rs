@@ -36,7 +36,8 @@ const OWN: [(&str, &str); 5] =
 
 impl PostgresSession<'_> {
     /// Copies the staged records, and the vectors if there are to be any. Those that go straight into the target
-    /// are left to [`Self::fill_empty_table`]; their temporary tables stay empty, since nothing is there to compare with.
+    /// are left to [`Self::fill_empty_table`]; their temporary tables stay empty, since nothing is there to compare
+    /// with, but for the analyses', by which it is planned.
     pub(super) fn bring_over(&mut self, job: &Job<'_>, purpose: Purpose) -> Result<()> {
         let staging = open(job)?;
         if purpose == Purpose::Change {
@@ -106,9 +107,14 @@ impl PostgresSession<'_> {
     /// Copies the staged records into the target's own table, if that is the way they go; how many.
     pub(super) fn fill_empty_table(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>> {
         let (table, kind) = (&covered.table, covered.table.kind);
-        let (Route::Straight, Some(parent)) = (self.route, &table.parent) else { return Ok(None) };
-        let mut names = vec![quote(parent)];
-        let mut values = vec![job.staged_analysis_id("a")?];
+        if self.route != Route::Straight {
+            return Ok(None);
+        }
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        if let Some(parent) = &table.parent {
+            names.push(quote(parent));
+            values.push(job.staged_analysis_id("a")?);
+        }
         for (index, column) in covered.columns() {
             names.push(quote(&column.name));
             values.push(format!("s.{}", column_name(index)));
@@ -194,7 +200,8 @@ impl PostgresSession<'_> {
     }
 }
 
-fn open(job: &Job<'_>) -> Result<Connection> {
+/// The staging file, to be read.
+pub(super) fn open(job: &Job<'_>) -> Result<Connection> {
     Ok(Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod copy;
+mod proof;
 mod server;
 mod unique;
 
@@ -237,6 +238,10 @@ impl Session for PostgresSession<'_> {
 
     fn fill_empty(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>> {
         self.fill_empty_table(job, covered)
+    }
+
+    fn lies_as_staged(&mut self, job: &Job<'_>) -> Result<bool> {
+        self.compare_where_they_lie(job)
     }
 
     fn update(&mut self, update: &Update<'_>) -> Result<u64> {

@@ -259,6 +259,10 @@ impl Session for SqliteSession {
         Ok(None)
     }
 
+    fn lies_as_staged(&mut self, _: &Job<'_>) -> Result<bool> {
+        Ok(false)
+    }
+
     fn update(&mut self, update: &Update<'_>) -> Result<u64> {
         match self.connection.execute(&update.statement(&update.table.relation)?, []) {
             Err(error) if is_unique_violation(&error) && !self.connection.is_autocommit() => self.update_aside(update),

@@ -61,7 +61,7 @@ impl<'c> Copied<'c> {
 }
 
 /// What the server said, where it was the server who said something.
-fn server_error(error: std::io::Error) -> Error {
+pub(super) fn server_error(error: std::io::Error) -> Error {
     match error.downcast::<::postgres::Error>() {
         Ok(error) => Error::from(error),
         Err(error) => Error::from(error),
@@ -69,7 +69,7 @@ fn server_error(error: std::io::Error) -> Error {
 }
 
 /// Appends a value without the escapes that COPY writes.
-fn unescape(value: &str, text: &mut String) {
+pub(super) fn unescape(value: &str, text: &mut String) {
     let mut rest = value;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         text.push_str(plain);

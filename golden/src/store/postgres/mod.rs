@@ -3,6 +3,7 @@
 mod array;
 mod connect;
 mod copied;
+mod digests;
 mod introspect;
 mod keys;
 mod passfile;
@@ -19,6 +20,7 @@ mod vectors;
 
 pub(super) use connect::open;
 pub use connect::{SPELLING, connect};
+pub use digests::{RowDigest, row_digests};
 pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;
 pub(super) use read::Rows;

@@ -134,8 +134,9 @@ fn write(session: &mut dyn Session, target: &Target, job: &Job<'_>) -> Result<(u
     remove_left(session, job)?;
     vectors::apply(session, job)?;
     session.advance_sequences(job)?;
+    // What a server has put off until the commit happens here, and the proof sees what comes of it.
+    session.refuse_dangling(job)?;
     population.check(session)?;
     read_back(session, job)?;
-    session.refuse_dangling(job)?;
     Ok((chunks_written, vectors::count_missing(session, job)?))
 }

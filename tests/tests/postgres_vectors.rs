@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::io::Write;
+use std::process::Stdio;
 
 use golden_tests::{PgDatabase, Pgvector, Postgres, Sandbox, tools_present};
+use wait4::Wait4;
 
 /// Makes sure that `toy-embed` is built; it stands beside the programs, which are on the path.
 const _: &str = env!("CARGO_BIN_EXE_toy-embed");
@@ -159,4 +161,30 @@ fn a_local_disk_that_is_full() {
         assert_eq!(sandbox.digest(&format!("'{url}'")), old, "with {room} kB");
     }
     assert!(outcomes[0] > 1 && outcomes[1] > 0, "both outcomes are tried: {outcomes:?}");
+}
+
+#[test]
+fn long_vectors_are_compared_in_little_memory() {
+    let Some(server) = Postgres::shared() else { return };
+    let sandbox = Sandbox::new();
+    let database = server.database(Pgvector::Present);
+    database.sql(
+        "CREATE TABLE analyses (id int PRIMARY KEY, url text, status text);
+         CREATE TABLE chunks (id int PRIMARY KEY, analysis_id int REFERENCES analyses, content text, chunk_index int,
+                              embedding vector(3072));
+         INSERT INTO analyses VALUES (1, 'a', 'completed');
+         INSERT INTO chunks SELECT c, 1, 'text ' || c, c,
+                (SELECT array_agg(sin(c * n)) FROM generate_series(1, 3072) n)::real[]::vector
+                FROM generate_series(1, 600) c;",
+    );
+    // By a program of its own: this one must stay small, a child is charged with its memory.
+    let lines = "SELECT json_build_object('id', id, 'model', 'new@1', 'embedding', embedding::real[]) FROM chunks";
+    let psql = server.program("psql");
+    sandbox.sh(&format!("{} -d '{}' -qAtc \"{lines}\" > lines", psql.display(), database.url())).ok();
+    let mut import = sandbox.command("golden-import");
+    import.args(["--db", &database.url(), "--vectors", "--change-model", "--dry-run", "lines"]);
+    let used = import.stdout(Stdio::null()).spawn().expect("it starts").wait4().expect("it ends");
+    assert!(used.status.success(), "{}", used.status);
+    // Both vectors of all are 36 MB as the server spells them.
+    assert!(used.rusage.maxrss < 48 << 20, "{} MiB", used.rusage.maxrss >> 20);
 }

@@ -25,8 +25,14 @@ use crate::plan::Job;
 use crate::references::{Reference, our_tables};
 use crate::write::Update;
 
-/// How many rows are fetched at once.
-const FETCHED: usize = 2_000;
+/// How many rows are fetched at once: so many at first, and then as their size allows.
+const FETCHED_FIRST: usize = 32;
+
+/// How many at most.
+const FETCHED_ROWS: usize = 2_000;
+
+/// How many bytes of rows are fetched at once, as far as the last ones tell: a row may hold two long vectors.
+const FETCHED_BYTES: usize = 1 << 20;
 
 /// The connection to a server.
 pub struct PostgresSession<'c> {
@@ -144,16 +150,20 @@ impl Session for PostgresSession<'_> {
 
     fn each(&mut self, sql: &str, each: &mut dyn FnMut(Vec<Stored>) -> Result<()>) -> Result<()> {
         self.batch(&format!("DECLARE golden_each NO SCROLL CURSOR FOR {sql}"))?;
+        let mut wanted = FETCHED_FIRST;
         loop {
-            let messages = self.client.simple_query(&format!("FETCH {FETCHED} FROM golden_each"))?;
-            let mut fetched = 0;
+            let messages = self.client.simple_query(&format!("FETCH {wanted} FROM golden_each"))?;
+            let (mut fetched, mut bytes) = (0, 0);
             for row in messages.into_iter().filter_map(row) {
-                each(stored(&row)?)?;
+                let values = stored(&row)?;
+                bytes += values.iter().map(size).sum::<usize>();
+                each(values)?;
                 fetched += 1;
             }
-            if fetched < FETCHED {
+            if fetched < wanted {
                 return self.batch("CLOSE golden_each");
             }
+            wanted = (FETCHED_BYTES / (bytes / fetched).max(1)).clamp(1, FETCHED_ROWS.min(2 * wanted));
         }
     }
 
@@ -276,4 +286,12 @@ fn row(message: SimpleQueryMessage) -> Option<SimpleQueryRow> {
 fn stored(row: &SimpleQueryRow) -> Result<Vec<Stored>> {
     let value = |column| Ok(row.try_get(column)?.map_or(Stored::Null, |text| Stored::Text(text.to_owned())));
     (0..row.len()).map(value).collect()
+}
+
+/// How many bytes a value takes.
+fn size(value: &Stored) -> usize {
+    match value {
+        Stored::Text(text) => size_of::<Stored>() + text.len(),
+        _ => size_of::<Stored>(),
+    }
 }

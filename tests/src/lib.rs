@@ -4,6 +4,7 @@
 //! long forms. A test whose tool is missing says SKIPPED; where `CI` is set it fails instead.
 
 mod application;
+mod certificates;
 mod index_zoo;
 mod made_up;
 mod postgres;
@@ -11,6 +12,7 @@ mod run;
 mod sandbox;
 mod tools;
 
+pub use certificates::{Authority, Validity};
 pub use index_zoo::{Specimen, Zoo, python_with_faiss};
 pub use made_up::MadeUp;
 pub use postgres::{PgDatabase, Pgvector, Postgres};

@@ -1,6 +1,7 @@
 //! A folder for one test, and the shell inside it.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -144,6 +145,18 @@ impl Sandbox {
         let shown = shown(&command);
         let output = command.output().unwrap_or_else(|error| panic!("{shown}: {error}"));
         Run::new(shown, output)
+    }
+
+    /// Runs a script inside a file system of so many kilobytes mounted on `small/`; none where this machine does not
+    /// let us mount.
+    pub fn on_a_small_disk(&self, kilobytes: u64, script: &str) -> Option<Run> {
+        let mount = format!("mkdir -p small && mount -t tmpfs -o size={kilobytes}k tmpfs small");
+        let unshare = |inner: &str| self.sh(&format!("unshare --map-root-user --mount bash -o pipefail -c '{inner}'"));
+        if unshare(&mount).code != 0 {
+            let _ = writeln!(std::io::stderr(), "SKIPPED on a full disk: mounting is not permitted here");
+            return None;
+        }
+        Some(unshare(&format!("{mount} && {script}")))
     }
 
     /// Runs a Python script of `tests/python` with arguments.

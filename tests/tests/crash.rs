@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use golden_tests::{Run, Sandbox, long_form, tools_present};
+use golden_tests::{Sandbox, long_form, tools_present};
 
 /// A database in an old state, the document of a new one, and the digests of both.
 struct Replacement {
@@ -132,18 +132,6 @@ fn a_file_that_may_not_grow() {
     assert!(outcomes[0] > 0 && outcomes[1] > 0, "both outcomes are tried: {outcomes:?}");
 }
 
-/// Runs a script inside a file system of so many kilobytes mounted on `small/`; None where this
-/// machine does not let us mount.
-fn on_a_small_disk(sandbox: &Sandbox, kilobytes: u64, script: &str) -> Option<Run> {
-    let mount = format!("mkdir -p small && mount -t tmpfs -o size={kilobytes}k tmpfs small");
-    let unshare = |inner: &str| sandbox.sh(&format!("unshare --map-root-user --mount bash -o pipefail -c '{inner}'"));
-    if unshare(&mount).code != 0 {
-        let _ = writeln!(std::io::stderr(), "SKIPPED on a full disk: mounting is not permitted here");
-        return None;
-    }
-    Some(unshare(&format!("{mount} && {script}")))
-}
-
 #[test]
 fn a_disk_that_fills_up() {
     if !tools_present(&["unshare"]) {
@@ -157,7 +145,7 @@ fn a_disk_that_fills_up() {
         let script = "cp app.db small/ && cd small && export TMPDIR=$PWD; \
              golden-import --db app.db --replace --no-embed ../backup.json; code=$?; \
              ls -A >&2; cd .. && cp small/app.db* . && exit $code";
-        let Some(run) = on_a_small_disk(&replacement.sandbox, size + room, script) else { return };
+        let Some(run) = replacement.sandbox.on_a_small_disk(size + room, script) else { return };
         let is_new = replacement.is_new(&format!("with {room} kB left: {run}"));
         assert_eq!(run.code, if is_new { 0 } else { 3 }, "with {room} kB left: {run}");
         outcomes[usize::from(is_new)] += 1;
@@ -169,7 +157,7 @@ fn a_disk_that_fills_up() {
     let sandbox = &replacement.sandbox;
     let script = "echo {} > small/backup.json && golden-export --db old.db --force --output small/backup.json; code=$?; \
          ls -A small; cat small/backup.json; exit $code";
-    let Some(run) = on_a_small_disk(sandbox, 64, script) else { return };
+    let Some(run) = sandbox.on_a_small_disk(64, script) else { return };
     assert_eq!(run.exits(3).text(), "backup.json\n{}\n");
 }
 

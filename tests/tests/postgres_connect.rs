@@ -4,22 +4,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use golden_tests::{Pgvector, Postgres, Sandbox};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use golden_tests::{Authority, Pgvector, Postgres, Sandbox, Validity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, crypto};
 
 const PASSWORD: &str = "Zauber:w\\ort@1";
-
-/// An authority that servers' certificates come from.
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
-}
 
 /// The length and the code with which a client asks for encryption.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -46,29 +36,12 @@ struct Encrypted {
 }
 
 impl Encrypted {
-    fn start(server: &Postgres, authority: &CertifiedIssuer<'static, KeyPair>, is_valid: bool) -> Self {
-        Self::with_manner(server, authority, is_valid, Manner::Serves)
+    fn start(server: &Postgres, authority: &Authority, validity: Validity) -> Self {
+        Self::with_manner(server, authority, validity, Manner::Serves)
     }
 
-    fn with_manner(
-        server: &Postgres,
-        authority: &CertifiedIssuer<'static, KeyPair>,
-        is_valid: bool,
-        manner: Manner,
-    ) -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-        if !is_valid {
-            params.not_before = date_time_ymd(2020, 1, 1);
-            params.not_after = date_time_ymd(2021, 1, 1);
-        }
-        let chain = vec![params.signed_by(&key, authority).expect("a certificate").der().clone()];
-        let key = key.serialize_der().try_into().expect("a private key");
-        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
-            .expect("a configuration");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+    fn with_manner(server: &Postgres, authority: &Authority, validity: Validity, manner: Manner) -> Self {
+        let acceptor = TlsAcceptor::from(authority.server("localhost", validity));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         listener.set_nonblocking(true).expect("a mode");
@@ -124,13 +97,14 @@ const TABLES: &str = "
 
 #[test]
 fn certificates_are_held_to_what_is_asked() {
-    let ca = authority("ours");
+    let ca = Authority::new("ours");
     let Some(server) = Postgres::shared() else { return };
-    let (good, expired) = (Encrypted::start(server, &ca, true), Encrypted::start(server, &ca, false));
+    let (good, expired) =
+        (Encrypted::start(server, &ca, Validity::Current), Encrypted::start(server, &ca, Validity::Expired));
     let plain = server.port();
     let sandbox = Sandbox::new();
     sandbox.write("ca.pem", ca.pem());
-    sandbox.write("other.pem", authority("another").pem());
+    sandbox.write("other.pem", Authority::new("another").pem());
     let connects = |port: u16, host: &str, options: &str| {
         let url = format!("postgres://postgres@{host}:{port}/template1?connect_timeout=10&{options}");
         sandbox.sh(&format!("golden-export --db '{url}'"))
@@ -166,11 +140,11 @@ fn certificates_are_held_to_what_is_asked() {
 
 #[test]
 fn who_prefers_encryption_does_without_where_it_fails() {
-    let ca = authority("ours");
+    let ca = Authority::new("ours");
     let Some(server) = Postgres::shared() else { return };
     let sandbox = Sandbox::new();
     for (manner, says) in [(Manner::BreaksOff, "TLS handshake"), (Manner::Refuses, "no entry with encryption")] {
-        let port = Encrypted::with_manner(server, &ca, true, manner).port;
+        let port = Encrypted::with_manner(server, &ca, Validity::Current, manner).port;
         let connects =
             |options: &str| sandbox.sh(&format!("golden-export --db 'postgres://postgres@127.0.0.1:{port}/{options}'"));
         for options in ["template1", "template1?sslmode=prefer"] {

@@ -2,7 +2,6 @@
 //! old or the new one after the next command, and nothing is left lying about. Budget: 40 s; the long form
 //! kills 500 times and takes half an hour.
 
-use std::io::Write;
 use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
@@ -164,18 +163,6 @@ fn sigkill_at_random_moments() {
     }
 }
 
-/// Runs a script inside a file system of so many kilobytes mounted on `small/`; None where this machine does
-/// not let us mount.
-fn on_a_small_disk(sandbox: &Sandbox, kilobytes: u64, script: &str) -> Option<Run> {
-    let mount = format!("mkdir -p small && mount -t tmpfs -o size={kilobytes}k tmpfs small");
-    let unshare = |inner: &str| sandbox.sh(&format!("unshare --map-root-user --mount bash -o pipefail -c '{inner}'"));
-    if unshare(&mount).code != 0 {
-        let _ = writeln!(std::io::stderr(), "SKIPPED on a full disk: mounting is not permitted here");
-        return None;
-    }
-    Some(unshare(&format!("{mount} && {script}")))
-}
-
 #[test]
 fn a_disk_that_fills_up_while_a_snapshot_is_taken() {
     if !tools_present(&["unshare"]) {
@@ -188,7 +175,7 @@ fn a_disk_that_fills_up_while_a_snapshot_is_taken() {
              ls -A small/backups | grep -c tmp >&2; faiss-snap verify --all --backups small/backups || exit 9; \
              faiss-snap verify $(basename backups/snapshot_*.json .json | cut -c10-) --backups small/backups || exit 9; \
              exit $code";
-        let Some(run) = on_a_small_disk(&start.sandbox, kilobytes, script) else { return };
+        let Some(run) = start.sandbox.on_a_small_disk(kilobytes, script) else { return };
         assert!(run.code == 0 || run.code == 3, "{kilobytes} kB: {run}");
         assert!(run.stderr.starts_with("0\n") || run.stderr.contains("\n0\n"), "debris at {kilobytes} kB: {run}");
         outcomes[usize::from(run.code == 0)] += 1;
@@ -207,7 +194,7 @@ fn a_disk_that_fills_up_while_a_snapshot_is_restored() {
         let script = "cp -a data small/ && faiss-snap restore --data small/data; code=$?; \
              faiss-snap restore --recover --data small/data || exit 9; ls -A small/data | grep restoring && exit 9; \
              rm -rf data && cp -a small/data . && exit $code";
-        let Some(run) = on_a_small_disk(&start.sandbox, kilobytes, script) else { return };
+        let Some(run) = start.sandbox.on_a_small_disk(kilobytes, script) else { return };
         assert!(run.code == 0 || run.code == 3, "{kilobytes} kB: {run}");
         let state = start.sandbox.application_state();
         assert_eq!(state, if run.code == 0 { &*start.old } else { &*start.new }, "{kilobytes} kB: {run}");

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use golden_tests::{Run, Sandbox};
+use golden_tests::{Authority, Run, Sandbox};
 use serde_json::json;
 
 use crate::server::{Reply, Server};
 use crate::services::{ALL, KEY, Service, assert_embedded, texts};
-use crate::tls::authority;
 
 /// The command lines of all processes.
 fn command_lines() -> String {
@@ -161,7 +160,7 @@ fn proxies_are_for_other_machines_and_see_no_key() {
         let server = Server::start(move |request, _| service.well(request));
         assert_embedded(&proxied(&service.command(&server, &format!("{model} --dimensions 8"))).ok(), &texts);
         assert!(proxy.requests().is_empty(), "this machine is reached directly");
-        sandbox.write("ca.pem", authority("nobody").pem());
+        sandbox.write("ca.pem", Authority::new("nobody").pem());
         let options = "--url https://service.example/v1 --ca-file ca.pem --retries 0";
         let command = format!("golden-embed --provider {} {model} {options} texts.jsonl", service.name());
         proxied(&command).exits(3).one_error().says("the proxy does not connect");

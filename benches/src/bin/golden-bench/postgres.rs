@@ -78,6 +78,12 @@ impl Server {
         }
         Ok(())
     }
+
+    /// Has psql run a dump in one transaction.
+    fn load(&self, database: &str, dump: &Path) -> Result<Measured> {
+        let mut psql = self.client("psql", database);
+        measure(psql.args(["-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"]).arg(dump), Path::new("/dev/null"))
+    }
 }
 
 impl Drop for Server {
@@ -105,12 +111,34 @@ impl Bench {
             }),
             ("psql -1 < dump.sql", &mut || {
                 server.create("theirs")?;
-                let mut psql = server.client("psql", "theirs");
-                measure(psql.args(["-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"]).arg(&dump), Path::new("/dev/null"))
+                server.load("theirs", &dump)
             }),
         )?;
+        self.postgres_refill(server, subject)?;
         fs::remove_file(dump)?;
         Ok(fs::remove_file(document)?)
+    }
+
+    /// Import against psql, both into tables that are there already and empty.
+    fn postgres_refill(&self, server: &Server, subject: &Subject) -> Result<()> {
+        let (schema, data) = (self.file("postgres.schema.sql"), self.file("postgres.data.sql"));
+        for (part, dump) in [("--schema-only", &schema), ("--data-only", &data)] {
+            measure(server.client("pg_dump", "subject").arg(part).args(TABLES.map(|t| format!("-t{t}"))), dump)?;
+        }
+        self.compare(
+            ("golden-import into empty tables, PostgreSQL", &mut || {
+                server.create("ours")?;
+                server.load("ours", &schema)?;
+                self.import_into(server, "ours", subject)
+            }),
+            ("psql -1 < data.sql, likewise", &mut || {
+                server.create("theirs")?;
+                server.load("theirs", &schema)?;
+                server.load("theirs", &data)
+            }),
+        )?;
+        fs::remove_file(schema)?;
+        Ok(fs::remove_file(data)?)
     }
 
     /// The memory that export and import take.

@@ -203,6 +203,11 @@ fn what_fails_half_way_leaves_the_target_as_it_was() {
     script(&sandbox, &source, "dump_sql.sh --output e.sql").exits(4).says("changed during the dump");
     program(&sandbox, "pg_dump", "[[ $1 == --help ]] || echo half; exit 1");
     script(&sandbox, &source, "dump_sql.sh --output e.sql").exits(3);
+    // Somebody who holds a table is waited for as long as pg_dump is told to.
+    let waits =
+        "[[ \" $* \" != *' --lock-wait-timeout=30000 '* ]] || echo 'canceling statement due to lock timeout' >&2";
+    program(&sandbox, "pg_dump", &format!("[[ $1 == --help ]] || {waits}; exit 1"));
+    script(&sandbox, &source, "dump_sql.sh --output e.sql").exits(4).says("lock timeout");
     assert!(sandbox.files().iter().all(|name| !name.starts_with("e.sql")), "{:?}", sandbox.files());
 }
 

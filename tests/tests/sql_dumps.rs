@@ -61,7 +61,7 @@ fn there_and_back() {
             dump(&sandbox, &format!("--db app.db --output {dumped}")).ok();
         }
         sandbox.sh(&format!("sha256sum -c {dumped}.sha256")).ok();
-        assert_eq!(sandbox.sh(&format!("stat -c %a {dumped}")).text(), "600\n");
+        assert_eq!(sandbox.sh(&format!("stat -c %a {dumped} {dumped}.sha256")).text(), "600\n600\n");
         load(&sandbox, &format!("--db {copy} {dumped}")).ok().says(&sandbox.digest("app.db"));
         assert_eq!(sandbox.digest(copy), sandbox.digest("app.db"));
         assert_eq!(sandbox.rows(copy, VECTORS), sandbox.rows("app.db", VECTORS));

@@ -124,7 +124,11 @@ fn is_tagged(value: &Value) -> bool {
 
 /// A value in a message: short, in one line, and without personal data.
 pub fn excerpt(value: &Value) -> String {
-    personal::excerpt(&value.to_string())
+    let mut excerpt = personal::excerpt(&value.to_string());
+    if value.is_string() && !excerpt.ends_with('"') {
+        excerpt.push('"');
+    }
+    excerpt
 }
 
 impl Examined {

@@ -229,3 +229,11 @@ fn many_issues_are_counted_and_a_few_shown() {
     assert_eq!(groups.collect::<Vec<_>>(), expected);
     assert_eq!(verification.issues.iter().count(), 40);
 }
+
+#[test]
+fn a_long_text_in_a_message_ends_and_is_closed() {
+    let shown = excerpt(&json!("x".repeat(200)));
+    assert!(shown.ends_with("x…\"") && shown.len() < 80, "{shown}");
+    assert_eq!(excerpt(&json!("short")), "\"short\"");
+    assert_eq!(excerpt(&json!([1, 2])), "[1,2]");
+}

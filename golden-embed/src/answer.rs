@@ -1,5 +1,6 @@
 //! The lines that go out.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -20,10 +21,25 @@ pub enum Encoding {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Answer<'a> {
-    /// Its text's vector.
-    Vector { id: &'a RawValue, model: &'a str, embedding: Embedding<'a> },
+    /// Its text's vector, and SHA-256 of that text.
+    Vector { id: &'a RawValue, model: &'a str, text_sha256: Hex<'a>, embedding: Embedding<'a> },
     /// What went wrong; the id is null where the line has none.
     Error { id: Option<&'a RawValue>, error: &'a str },
+}
+
+/// A digest as it is written.
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// A vector as it is written.

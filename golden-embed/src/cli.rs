@@ -8,8 +8,8 @@ use golden::cli::{Generate, ReportArgs};
 
 use crate::answer::Encoding;
 use crate::cache::{self, Limit, Rehearsal};
+use crate::norm::Norm;
 use crate::provider::{Choice, LongText, ServiceArgs};
-use crate::session::Norm;
 
 /// Turn texts into vectors, JSON lines in and JSON lines out
 ///
@@ -24,7 +24,8 @@ pub struct Cli {
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: PathBuf,
 
-    /// What makes the vectors: builtin, onnx:DIR, static:DIR, hash, or a service: openai, voyage, ollama, tei
+    /// What makes the vectors: builtin, builtin-fast, onnx:DIR, static:DIR, hash, or a service: openai, voyage, ollama,
+    /// tei
     #[arg(long, short, value_name = "PROVIDER", default_value = "builtin", env = "GOLDEN_EMBED_PROVIDER")]
     pub provider: Choice,
 

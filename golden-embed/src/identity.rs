@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::session::Norm;
+use crate::norm::Norm;
 
 /// How much of the digest stands in an identity.
 const DIGITS: usize = 12;

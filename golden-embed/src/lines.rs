@@ -25,6 +25,8 @@ pub struct Line {
     pub id: Option<Box<RawValue>>,
     /// The text to embed, or what is wrong with the line.
     pub text: Result<String, String>,
+    /// How long the line was, with its end and the empty lines before it.
+    pub bytes: u64,
 }
 
 /// Reads lines, each of bounded length.
@@ -32,6 +34,8 @@ pub struct Lines<R> {
     reader: BufReader<R>,
     max_line: usize,
     number: u64,
+    /// How many bytes were read since the last line that asked for something.
+    bytes: u64,
     seen: Ids,
 }
 
@@ -47,7 +51,7 @@ struct Request<'a> {
 impl<R: Read> Lines<R> {
     /// Lines of up to `max_line` bytes.
     pub fn new(reader: R, max_line: usize) -> Self {
-        Self { reader: BufReader::with_capacity(BUFFER, reader), max_line, number: 0, seen: Ids::default() }
+        Self { reader: BufReader::with_capacity(BUFFER, reader), max_line, number: 0, bytes: 0, seen: Ids::default() }
     }
 
     /// The next lines: as many as can be had without waiting, at least one; none at the end.
@@ -56,16 +60,19 @@ impl<R: Read> Lines<R> {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let kept = read_line(&mut self.reader, &mut line, self.max_line).context(|| "cannot read the lines")?;
-            let Some(kept) = kept else { break };
+            let read = read_line(&mut self.reader, &mut line, self.max_line).context(|| "cannot read the lines")?;
+            let Some((kept, read)) = read else { break };
             self.number += 1;
+            self.bytes += read;
             bytes += line.len();
             // An empty line asks nothing; people end files with one.
             if !line.trim_ascii().is_empty() {
-                lines.push(match kept {
+                let bytes = std::mem::take(&mut self.bytes);
+                let line = match kept {
                     Kept::Whole => self.parse(&line),
                     Kept::Start => self.wrong(None, &format!("it is longer than {} bytes (--max-line)", self.max_line)),
-                });
+                };
+                lines.push(Line { bytes, ..line });
             }
             let more_at_hand = memchr::memchr(b'\n', self.reader.buffer()).is_some();
             if !lines.is_empty() && !more_at_hand || lines.len() >= CHUNK_LINES || bytes >= CHUNK_BYTES {
@@ -104,14 +111,14 @@ impl<R: Read> Lines<R> {
             Some(serde_json::Value::String(text)) if is_blank(&text) => {
                 self.wrong(Some(id), "its text is blank: there is nothing to embed")
             }
-            Some(serde_json::Value::String(text)) => Line { id: Some(id.to_owned()), text: Ok(text) },
+            Some(serde_json::Value::String(text)) => Line { id: Some(id.to_owned()), text: Ok(text), bytes: 0 },
             Some(_) => self.wrong(Some(id), "its text is not a string"),
             None => self.wrong(Some(id), "it has no text"),
         }
     }
 
     fn wrong(&self, id: Option<&RawValue>, what: &str) -> Line {
-        Line { id: id.map(ToOwned::to_owned), text: Err(format!("line {}: {what}", self.number)) }
+        Line { id: id.map(ToOwned::to_owned), text: Err(format!("line {}: {what}", self.number)), bytes: 0 }
     }
 }
 
@@ -126,16 +133,16 @@ enum Kept {
     Start,
 }
 
-/// Reads a line without its end; of one that is too long only the start is kept.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, max: usize) -> io::Result<Option<Kept>> {
-    let mut kept = None;
+/// Reads a line without its end, and says how many bytes it took; of one that is too long only the start is kept.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, max: usize) -> io::Result<Option<(Kept, u64)>> {
+    let (mut kept, mut bytes) = (None, 0);
     loop {
         let buffer = match reader.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             buffer => buffer?,
         };
         if buffer.is_empty() {
-            return Ok(kept);
+            return Ok(kept.map(|kept| (kept, bytes)));
         }
         let end = memchr::memchr(b'\n', buffer);
         let part = &buffer[..end.unwrap_or(buffer.len())];
@@ -148,8 +155,9 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>, max: usize) -> io::R
         }
         let used = part.len() + usize::from(end.is_some());
         reader.consume(used);
+        bytes += used as u64;
         if end.is_some() {
-            return Ok(kept);
+            return Ok(kept.map(|kept| (kept, bytes)));
         }
     }
 }

@@ -6,6 +6,7 @@ mod cache;
 mod cli;
 mod identity;
 mod lines;
+mod norm;
 mod provider;
 mod report;
 mod session;

@@ -4,15 +4,16 @@ use std::io::{BufWriter, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use golden::cli::{Input, Progress, Reporter};
+use golden::cli::{Input, InputProgress, Reporter};
 use golden::{Error, Kind, Result};
 use serde_json::value::RawValue;
 
-use crate::answer::{Answer, Embedding, Encoding};
+use crate::answer::{Answer, Embedding, Encoding, Hex};
 use crate::batches::{self, Done, Next};
 use crate::cache::{self, Cache, Cached, Key};
 use crate::cli::{Cli, Stop};
 use crate::lines::{Line, Lines};
+use crate::norm::{Norm, to_unit};
 use crate::provider::{Caching, Fit, LongText, Outcome, Provider};
 use crate::report::Report;
 
@@ -22,15 +23,6 @@ const BATCHES_PER_WORKER: usize = 4;
 
 /// The most bytes of text in a window, unless its last lines are longer.
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
-
-/// The length of vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
-    /// As the model made them.
-    AsMade,
-    /// 1.
-    Unit,
-}
 
 /// A run of the program.
 pub struct Session<'a> {
@@ -51,13 +43,17 @@ pub struct Session<'a> {
 struct Slot {
     id: Option<Box<RawValue>>,
     state: State,
+    /// Of the text, where there is one.
+    digest: Option<Key>,
+    /// How long the line was.
+    bytes: u64,
 }
 
 /// A text without a vector.
 struct Wanted {
     slot: usize,
     text: String,
-    key: Option<Key>,
+    key: Key,
 }
 
 enum State {
@@ -99,7 +95,7 @@ impl<'a> Session<'a> {
                 }
             }
         });
-        let progress = Progress::start(reporter, "embedding", "texts", None);
+        let progress = InputProgress::start(reporter, "embedding", "texts", input.length);
         let mut out = BufWriter::new(std::io::stdout());
         let answered = self.answer_all(&receiver, &mut out, &progress);
         drop(progress);
@@ -113,7 +109,7 @@ impl<'a> Session<'a> {
         &mut self,
         lines: &Receiver<Result<Vec<Line>>>,
         out: &mut impl Write,
-        progress: &Progress,
+        progress: &InputProgress,
     ) -> Result<()> {
         let shape = self.provider.shape();
         let most = shape.at_once.saturating_mul(shape.texts).saturating_mul(BATCHES_PER_WORKER);
@@ -143,19 +139,19 @@ impl<'a> Session<'a> {
     }
 
     /// Embeds the texts of a window, and writes its answers as far as they are complete.
-    fn answer_window(&mut self, window: Vec<Line>, out: &mut impl Write, progress: &Progress) -> Result<()> {
+    fn answer_window(&mut self, window: Vec<Line>, out: &mut impl Write, progress: &InputProgress) -> Result<()> {
         let mut slots = Vec::with_capacity(window.len());
         let mut wanted = Vec::new();
         for line in window {
-            let state = match line.text {
+            let (state, digest) = match line.text {
                 Ok(text) => {
-                    let key = self.cache.as_ref().map(|_| cache::key(&text));
+                    let key = cache::key(&text);
                     wanted.push(Wanted { slot: slots.len(), text, key });
-                    State::Waiting
+                    (State::Waiting, Some(key))
                 }
-                Err(wrong) => State::Failed(Kind::Data, wrong),
+                Err(wrong) => (State::Failed(Kind::Data, wrong), None),
             };
-            slots.push(Slot { id: line.id, state });
+            slots.push(Slot { id: line.id, state, digest, bytes: line.bytes });
         }
         self.take_from_cache(&mut wanted, &mut slots)?;
         let texts: Vec<&str> = wanted.iter().map(|wanted| wanted.text.as_str()).collect();
@@ -193,7 +189,7 @@ impl<'a> Session<'a> {
     /// Fills the slots whose vectors are in the cache, and leaves the others wanted.
     fn take_from_cache(&mut self, wanted: &mut Vec<Wanted>, slots: &mut [Slot]) -> Result<()> {
         let Some(cache) = &mut self.cache else { return Ok(()) };
-        let keys: Vec<Key> = wanted.iter().filter_map(|wanted| wanted.key).collect();
+        let keys: Vec<Key> = wanted.iter().map(|wanted| wanted.key).collect();
         let found = cache.get(&keys);
         let mut missing = Vec::new();
         for (wanted, cached) in std::mem::take(wanted).into_iter().zip(found) {
@@ -214,7 +210,7 @@ impl<'a> Session<'a> {
     fn keep(&mut self, done: &[(&Wanted, Outcome)]) {
         let Some(cache) = &mut self.cache else { return };
         let entry = |(wanted, outcome): &'_ (&Wanted, Outcome)| match outcome {
-            Outcome::Vector { vector, fit } => wanted.key.map(|key| (key, vector.clone(), *fit)),
+            Outcome::Vector { vector, fit } => Some((wanted.key, vector.clone(), *fit)),
             Outcome::Refused(_) => None,
         };
         cache.put(&done.iter().filter_map(entry).collect::<Vec<_>>());
@@ -250,43 +246,34 @@ impl<'a> Session<'a> {
         slots: &mut [Slot],
         written: &mut usize,
         out: &mut impl Write,
-        progress: &Progress,
+        progress: &InputProgress,
     ) -> Result<()> {
         while let Some(slot) = slots.get_mut(*written) {
             let id = slot.id.as_deref();
-            match (std::mem::replace(&mut slot.state, State::Answered), id) {
-                (State::Waiting, _) => {
+            match (std::mem::replace(&mut slot.state, State::Answered), id, &slot.digest) {
+                (State::Waiting, ..) => {
                     slot.state = State::Waiting;
                     break;
                 }
-                (State::Made(vector), Some(id)) => {
+                (State::Made(vector), Some(id), Some(digest)) => {
                     let embedding = Embedding { vector: &vector, encoding: self.encoding };
-                    Answer::Vector { id, model: &self.report.model, embedding }.write(out)?;
+                    let text_sha256 = Hex(digest);
+                    Answer::Vector { id, model: &self.report.model, text_sha256, embedding }.write(out)?;
                 }
-                (State::Failed(kind, error), id) => {
+                (State::Failed(kind, error), id, _) => {
                     Answer::Error { id, error: &error }.write(out)?;
                     self.report.count_failure(kind);
                     if self.stop == Stop::AtLine {
                         return Err(Error::new(kind, error));
                     }
                 }
-                (State::Answered | State::Made(_), _) => {}
+                (State::Answered | State::Made(_), ..) => {}
             }
             self.report.lines += 1;
             *written += 1;
-            progress.advance(1);
+            progress.advance(1, slot.bytes);
         }
         Ok(())
-    }
-}
-
-/// Scales a vector to length 1.
-pub fn to_unit(vector: &mut [f32]) {
-    let length = vector.iter().map(|number| f64::from(*number) * f64::from(*number)).sum::<f64>().sqrt();
-    if length > 0.0 && length.is_finite() {
-        for number in vector {
-            *number = (f64::from(*number) / length) as f32;
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{Caching, Fit, Order, Outcome, Provider, Shape};
 use crate::cli::Cli;
 use crate::identity::Info;
-use crate::session::{Norm, to_unit};
+use crate::norm::{Norm, to_unit};
 
 /// Numbers in a vector where nobody says.
 const DIMENSION: usize = 512;

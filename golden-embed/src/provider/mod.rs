@@ -96,6 +96,8 @@ pub enum Fit {
 pub enum Choice {
     /// The model inside this program.
     Builtin,
+    /// The same in int8 arithmetic.
+    BuiltinFast,
     /// A folder as sentence-transformers writes it, with a model.onnx.
     Onnx(PathBuf),
     /// A folder as model2vec writes it.
@@ -115,12 +117,15 @@ impl FromStr for Choice {
         }
         match text {
             "builtin" => Ok(Self::Builtin),
+            "builtin-fast" => Ok(Self::BuiltinFast),
             "hash" => Ok(Self::Hash),
             _ => match text.parse() {
                 Ok(name) => Ok(Self::Service(name)),
                 Err(()) => {
                     let names = http::NAMES;
-                    Err(Error::usage(format!("`{text}` is none of builtin, onnx:DIR, static:DIR, hash, {names}")))
+                    Err(Error::usage(format!(
+                        "`{text}` is none of builtin, builtin-fast, onnx:DIR, static:DIR, hash, {names}"
+                    )))
                 }
             },
         }
@@ -129,15 +134,29 @@ impl FromStr for Choice {
 
 /// The provider that was asked for.
 pub fn open(cli: &Cli) -> Result<Box<dyn Provider>> {
-    let is_service = matches!(cli.provider, Choice::Service(_));
-    if let Some(option) = cli.service.given().filter(|_| !is_service) {
-        return Err(Error::usage(format!("{option} is for a service: --provider {}", http::NAMES)));
-    }
+    refuse_what_is_for_others(cli)?;
     match &cli.provider {
         Choice::Builtin => Ok(Box::new(local::builtin(cli)?)),
+        Choice::BuiltinFast => Ok(Box::new(local::builtin_fast(cli)?)),
         Choice::Onnx(folder) => Ok(Box::new(local::onnx(folder, cli)?)),
         Choice::Static(folder) => Ok(Box::new(local::Fixed::open(folder, cli)?)),
         Choice::Hash => Ok(Box::new(hash::Hash::new(cli))),
         Choice::Service(name) => Ok(Box::new(http::Service::open(*name, cli)?)),
     }
+}
+
+/// An option that the provider does not heed is refused: who gives it expects other vectors.
+fn refuse_what_is_for_others(cli: &Cli) -> Result<()> {
+    let chosen = &cli.provider;
+    let is_service = matches!(chosen, Choice::Service(_));
+    if let Some(option) = cli.service.given().filter(|_| !is_service) {
+        return Err(Error::usage(format!("{option} is for a service: --provider {}", http::NAMES)));
+    }
+    if cli.service.input_type.is_some() && !is_service && !matches!(chosen, Choice::Onnx(_)) {
+        return Err(Error::usage("--input-type is for a service and for onnx:DIR: this model embeds all texts alike"));
+    }
+    if cli.dimensions.is_some() && !is_service && *chosen != Choice::Hash {
+        return Err(Error::usage("--dimensions is for hash and for a service: this model's vectors have their own"));
+    }
+    Ok(())
 }

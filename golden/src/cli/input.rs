@@ -1,7 +1,8 @@
 //! Files that are read: a path or `-`, gzip recognised by its magic bytes.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,28 +21,39 @@ pub struct Input {
     pub reader: Box<dyn Read + Send>,
     /// The path, or `standard input`.
     pub name: String,
+    /// How many bytes there are to read, where that is known: of a file that is not compressed.
+    pub length: Option<u64>,
 }
 
 /// Opens a file, or standard input for `-`.
 pub fn open_input(path: &Path) -> Result<Input> {
     let raw = open_raw(path)?;
     let reader = decompressed(raw.reader).context(|| format!("cannot read {}", raw.name))?;
-    Ok(Input { reader, name: raw.name })
+    Ok(Input { reader, ..raw })
 }
 
 /// Opens a file, or standard input for `-`, and leaves the bytes as they are.
 pub fn open_raw(path: &Path) -> Result<Input> {
-    let (reader, name): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
-        (Box::new(io::stdin()), "standard input".to_owned())
+    let (reader, name, length): (Box<dyn Read + Send>, _, _) = if path == Path::new("-") {
+        let file = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        (Box::new(io::stdin()), "standard input".to_owned(), file.ok().and_then(plain_length))
     } else {
         let name = path.display().to_string();
         let file = File::open(path).context(|| format!("cannot open {name}"))?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(Error::environment(format!("{name} is a directory")));
         }
-        (Box::new(file), name)
+        let length = file.try_clone().ok().and_then(plain_length);
+        (Box::new(file), name, length)
     };
-    Ok(Input { reader, name })
+    Ok(Input { reader, name, length })
+}
+
+/// How many bytes are still to be read of a file that is not compressed.
+fn plain_length(mut file: File) -> Option<u64> {
+    let metadata = file.metadata().ok().filter(|metadata| metadata.is_file())?;
+    let at = file.stream_position().ok()?;
+    (!begins_with(&file, &GZIP).ok()?).then(|| metadata.len().saturating_sub(at))
 }
 
 /// An input whose plain bytes stay at hand: in the file itself, or in an unnamed temporary one if they

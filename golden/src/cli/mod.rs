@@ -13,5 +13,5 @@ pub use generate::{Generate, generate};
 pub use input::{Input, Kept, begins_with, decompressed, open_input, open_kept, open_raw};
 pub use lock::Lock;
 pub use output::{Compress, Existing, Output};
-pub use progress::Progress;
+pub use progress::{InputProgress, Progress};
 pub use report::{Json, ReportArgs, Reporter, Stream, finish};

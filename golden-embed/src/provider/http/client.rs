@@ -91,14 +91,14 @@ impl Client {
                 "use an https:// address, unset {variable} if no key is needed, or allow it with --key-in-clear"
             )));
         }
-        let timeouts = Timeouts { whole: options.timeout.0, connect: options.connect_timeout.0 };
+        let timeouts = Timeouts { whole: options.timeout(), connect: options.connect_timeout() };
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             // The key and the texts are for this host alone.
             .max_redirects(0)
             .timeout_global(Some(timeouts.whole))
             .timeout_connect(Some(timeouts.connect))
-            .max_idle_connections_per_host(options.in_flight.get())
+            .max_idle_connections_per_host(options.in_flight())
             .user_agent(concat!("golden-embed/", env!("CARGO_PKG_VERSION")));
         if matches!(address.road, Road::Loopback { .. }) {
             config = config.proxy(None);
@@ -118,7 +118,7 @@ impl Client {
             address,
             key,
             variable,
-            retries: options.retries,
+            retries: options.retries(),
             timeouts,
             pace: Pace::new(),
         })

@@ -148,7 +148,7 @@ impl Service {
         Ok(Self {
             dialect,
             client: Client::new(&cli.service, Address::parse(url)?, name.key_variable())?,
-            in_flight: cli.service.in_flight.get(),
+            in_flight: cli.service.in_flight(),
             batch: cli.batch.map(usize::from),
             known: Mutex::new(None),
         })

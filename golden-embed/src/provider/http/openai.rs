@@ -8,7 +8,7 @@ use super::client::{Client, Failure};
 use super::{Description, Dialect, Limits};
 use crate::cli::Cli;
 use crate::identity::Info;
-use crate::session::Norm;
+use crate::norm::Norm;
 
 const MODEL: &str = "text-embedding-3-small";
 

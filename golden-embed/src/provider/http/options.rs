@@ -20,7 +20,7 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
-    /// What the texts are: query or document (voyage), or the name of one of the model's prompts (tei)
+    /// What the texts are: query or document (voyage), or the name of one of the model's prompts (tei, onnx:DIR)
     #[arg(long, value_name = "TYPE")]
     pub input_type: Option<String>,
 
@@ -36,32 +36,52 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// The most requests under way at once
-    #[arg(long, value_name = "N", default_value = "4")]
-    pub in_flight: NonZeroUsize,
+    /// The most requests under way at once [default: 4]
+    #[arg(long, value_name = "N")]
+    pub in_flight: Option<NonZeroUsize>,
 
-    /// How often a request that failed in passing is repeated
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub retries: u32,
+    /// How often a request that failed in passing is repeated [default: 5]
+    #[arg(long, value_name = "N")]
+    pub retries: Option<u32>,
 
-    /// How long a request may take, in seconds, the whole answer included
-    #[arg(long, value_name = "SECONDS", default_value = "120")]
-    pub timeout: Seconds,
+    /// How long a request may take, in seconds, the whole answer included [default: 120]
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<Seconds>,
 
-    /// How long a connection may take to come about, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10")]
-    pub connect_timeout: Seconds,
+    /// How long a connection may take to come about, in seconds [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub connect_timeout: Option<Seconds>,
 }
 
 impl ServiceArgs {
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.map_or(4, usize::from)
+    }
+
+    pub fn retries(&self) -> u32 {
+        self.retries.unwrap_or(5)
+    }
+
+    pub fn timeout(&self) -> Duration {
+        self.timeout.map_or(Duration::from_secs(120), |seconds| seconds.0)
+    }
+
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout.map_or(Duration::from_secs(10), |seconds| seconds.0)
+    }
+
     /// The first option that only a service could heed.
     pub fn given(&self) -> Option<&'static str> {
         let given = [
             (self.url.is_some(), "--url"),
             (self.model.is_some(), "--model"),
-            (self.input_type.is_some(), "--input-type"),
             (self.key_file.is_some(), "--key-file"),
+            (self.key_in_clear, "--key-in-clear"),
             (self.ca_file.is_some(), "--ca-file"),
+            (self.in_flight.is_some(), "--in-flight"),
+            (self.retries.is_some(), "--retries"),
+            (self.timeout.is_some(), "--timeout"),
+            (self.connect_timeout.is_some(), "--connect-timeout"),
         ];
         given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
     }

@@ -9,8 +9,8 @@ use super::client::{Client, Failure};
 use super::{Description, Dialect, Limits, long_setting};
 use crate::cli::Cli;
 use crate::identity::Info;
+use crate::norm::Norm;
 use crate::provider::LongText;
-use crate::session::Norm;
 
 pub struct Tei {
     /// The model that it is to run.

@@ -8,8 +8,8 @@ use super::client::{Client, Failure};
 use super::{Description, Dialect, Limits, long_setting};
 use crate::cli::Cli;
 use crate::identity::Info;
+use crate::norm::Norm;
 use crate::provider::LongText;
-use crate::session::Norm;
 
 const MODEL: &str = "voyage-3.5";
 

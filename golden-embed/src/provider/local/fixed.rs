@@ -11,8 +11,8 @@ use super::tensors::{Tensor, Tensors};
 use super::tokens::{LongText, Marks, Tokens};
 use crate::cli::Cli;
 use crate::identity::Info;
+use crate::norm::{Norm, to_unit};
 use crate::provider::{Caching, Order, Outcome, Provider, Shape};
-use crate::session::{Norm, to_unit};
 
 /// What model2vec takes where nobody says.
 const MAX_TOKENS: usize = 512;

@@ -3,22 +3,25 @@
 mod builtin;
 mod fixed;
 mod folder;
+mod guard;
+mod lengths;
 mod network;
 mod onnx;
+mod quantised;
 mod tensors;
 mod tokens;
 
 use golden::Result;
 
-pub use self::builtin::builtin;
+pub use self::builtin::{builtin, builtin_fast};
 pub use self::fixed::Fixed;
-use self::network::{Network, Pooling};
+use self::network::Network;
 pub use self::onnx::onnx;
 pub use self::tokens::LongText;
 use self::tokens::Tokens;
 use super::{Fit, Order, Outcome, Provider, Shape};
 use crate::identity::Info;
-use crate::session::{Norm, to_unit};
+use crate::norm::{Norm, to_unit};
 
 /// The most texts that one thread takes at a time.
 const TEXTS: usize = 32;
@@ -32,7 +35,6 @@ pub struct Local {
     info: Info,
     tokens: Tokens,
     network: Network,
-    pooling: Pooling,
     threads: usize,
     /// The most windows that go through the network at once.
     windows: usize,
@@ -49,7 +51,7 @@ impl Local {
     /// The vectors of some windows, each weighted by its tokens and added to the sum of its text.
     fn add(&self, windows: &[Window], sums: &mut [Vec<f32>]) -> Result<()> {
         let ids: Vec<&[u32]> = windows.iter().map(|window| window.ids.as_slice()).collect();
-        for (window, vector) in windows.iter().zip(self.network.run(&ids, self.pooling)?) {
+        for (window, vector) in windows.iter().zip(self.network.run(&ids)?) {
             let weight = window.ids.len() as f32;
             match sums.get_mut(window.text) {
                 Some(sum) if sum.is_empty() => *sum = vector.iter().map(|number| number * weight).collect(),

@@ -1,10 +1,13 @@
-//! A neural network in ONNX form, run by rten.
+//! What makes one vector of a text's tokens.
 
 use std::sync::Arc;
 
 use golden::{Error, Result};
 use rten::{Model, NodeId, RunOptions, ThreadPool};
 use rten_tensor::{Layout, NdTensor, Tensor};
+
+use super::guard::guarded;
+use super::quantised::Quantised;
 
 /// How the vectors of a text's tokens become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,28 +23,46 @@ pub enum Pooling {
 }
 
 /// A network that takes token ids.
-pub struct Network {
+pub enum Network {
+    /// In floats, as its ONNX file has it.
+    Floats(Floats),
+    /// The builtin model's in int8 arithmetic.
+    Bytes(Quantised),
+}
+
+impl Network {
+    /// One vector for each text, given as token ids.
+    pub fn run(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        match self {
+            Self::Floats(network) => network.run(texts),
+            Self::Bytes(network) => network.run(texts),
+        }
+    }
+}
+
+/// A network in ONNX form, run by rten.
+pub struct Floats {
     model: Model,
     ids: NodeId,
     mask: Option<NodeId>,
     types: Option<NodeId>,
     output: NodeId,
+    pooling: Pooling,
     pool: Arc<ThreadPool>,
 }
 
-impl Network {
+impl Floats {
     /// Finds its way around a model that was loaded, and lets it use so many threads.
-    pub fn new(model: Model, threads: usize) -> Result<Self> {
+    pub fn new(model: Model, threads: usize, pooling: Pooling) -> Result<Self> {
         let output = model.find_node("last_hidden_state").or_else(|| model.output_ids().first().copied());
         let (Some(ids), Some(output)) = (model.find_node("input_ids"), output) else {
             return Err(Error::data("the model has no input `input_ids`, or no output"));
         };
         let (mask, types) = (model.find_node("attention_mask"), model.find_node("token_type_ids"));
-        Ok(Self { ids, mask, types, output, model, pool: Arc::new(ThreadPool::with_num_threads(threads)) })
+        Ok(Self { ids, mask, types, output, model, pooling, pool: Arc::new(ThreadPool::with_num_threads(threads)) })
     }
 
-    /// One vector for each text, given as token ids.
-    pub fn run(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
+    fn run(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         let (rows, columns) = (texts.len(), texts.iter().map(|ids| ids.len()).max().unwrap_or(0));
         let fill = |number: fn(u32) -> i32| {
             let padded = texts.iter().flat_map(|ids| {
@@ -56,7 +77,8 @@ impl Network {
         let mut options = RunOptions::default();
         options.thread_pool = Some(Arc::clone(&self.pool));
         let failed = |error: &dyn std::fmt::Display| Error::data(format!("the model does not run: {error}"));
-        let [output] = self.model.run_n(inputs, [self.output], Some(options)).map_err(|error| failed(&error))?;
+        let run = guarded(|| self.model.run_n(inputs, [self.output], Some(options)))?;
+        let [output] = run.map_err(|error| failed(&error))?;
         let output: Tensor<f32> = output.try_into().map_err(|error| failed(&error))?;
         let shape = output.shape().to_vec();
         let numbers = output.into_data();
@@ -64,7 +86,7 @@ impl Network {
             [r, c, width] if r == rows && c == columns && width > 0 => Ok(texts
                 .iter()
                 .zip(numbers.chunks_exact(columns * width))
-                .map(|(ids, tokens)| pooling.pool(&tokens[..ids.len() * width], width))
+                .map(|(ids, tokens)| self.pooling.pool(&tokens[..ids.len() * width], width))
                 .collect()),
             // A model that pools by itself.
             [r, width] if r == rows && width > 0 => Ok(numbers.chunks_exact(width).map(<[f32]>::to_vec).collect()),
@@ -85,7 +107,7 @@ impl Pooling {
     }
 
     /// One vector of those of all tokens, which stand one behind another.
-    fn pool(self, tokens: &[f32], width: usize) -> Vec<f32> {
+    pub fn pool(self, tokens: &[f32], width: usize) -> Vec<f32> {
         let mut vectors = tokens.chunks_exact(width);
         let count = vectors.len().max(1) as f32;
         match self {

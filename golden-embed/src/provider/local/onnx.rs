@@ -7,12 +7,13 @@ use rten::ModelOptions;
 use serde_json::Value;
 
 use super::folder::Folder;
-use super::network::{Network, Pooling};
+use super::guard::guarded;
+use super::network::{Floats, Network, Pooling};
 use super::tokens::{Marks, Tokens};
-use super::{Local, WINDOWS};
+use super::{Local, WINDOWS, lengths};
 use crate::cli::Cli;
 use crate::identity::Info;
-use crate::session::Norm;
+use crate::norm::Norm;
 
 /// What a model takes that does not say so, as sentence-transformers assumes.
 const MAX_TOKENS: usize = 512;
@@ -31,19 +32,23 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
     let (weights, tokenizer) = (folder.read(file)?, folder.read("tokenizer.json")?);
     let max_tokens = folder.number(&LIMITS)?.unwrap_or(MAX_TOKENS);
     let modules = Modules::of(&folder)?;
-    let prompt = default_prompt(&folder)?;
-    let model = ModelOptions::with_all_ops().prepack_weights(true).load(weights.bytes);
+    let prompt = prompt(&folder, cli.service.input_type.as_deref())?;
+    if !lengths::fit(&weights.bytes) {
+        return Err(Error::data(format!("{} is damaged, cut short or no ONNX file", folder.path(file).display())));
+    }
+    let model = guarded(|| ModelOptions::with_all_ops().prepack_weights(true).load(weights.bytes))
+        .map_err(|error| error.context(folder.path(file).display()))?;
     let model = model.map_err(|error| {
         Error::data(format!("cannot load {}: {error}", folder.path(file).display()))
             .guidance("weights in a file of their own beside model.onnx are not read: put them into it")
     })?;
-    let threads = cli.threads();
-    let network = Network::new(model, threads)?;
+    let network = Network::Floats(Floats::new(model, cli.threads(), modules.pooling)?);
     let tokens = Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::Added)?.with_prompt(&prompt);
     // The model is asked once: its folder may say anything.
     let ids = tokens.of("dimension").map_err(Error::data)?.windows;
     let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-    let dimension = network.run(&ids, modules.pooling)?.first().map_or(0, Vec::len);
+    let probe = network.run(&ids).map_err(|error| error.context(folder.path(file).display()))?;
+    let dimension = probe.first().map_or(0, Vec::len);
     let settings = [
         ("weights", weights.sha256.into()),
         ("tokenizer", tokenizer.sha256.into()),
@@ -64,8 +69,7 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
         },
         tokens,
         network,
-        pooling: modules.pooling,
-        threads,
+        threads: cli.threads(),
         windows: cli.batch.map_or(WINDOWS, usize::from),
     })
 }
@@ -121,12 +125,20 @@ fn pooling(config: &Value) -> Option<Pooling> {
     }
 }
 
-/// What stands before every text, where the model says so.
-fn default_prompt(folder: &Folder) -> Result<String> {
-    let config = folder.settings("config_sentence_transformers.json")?;
-    let Some(name) = config.get("default_prompt_name").and_then(Value::as_str) else { return Ok(String::new()) };
-    match config.get("prompts").and_then(|prompts| prompts.get(name)).and_then(Value::as_str) {
-        Some(prompt) => Ok(prompt.to_owned()),
-        None => Err(Error::data(format!("config_sentence_transformers.json has no prompt `{name}`"))),
+/// What stands before every text: the prompt of this name, or where none is asked for the model's default.
+fn prompt(folder: &Folder, input_type: Option<&str>) -> Result<String> {
+    const FILE: &str = "config_sentence_transformers.json";
+    let config = folder.settings(FILE)?;
+    let prompts = config.get("prompts").and_then(Value::as_object);
+    let find = |name: &str| prompts.and_then(|prompts| prompts.get(name)).and_then(Value::as_str).map(str::to_owned);
+    let default = config.get("default_prompt_name").and_then(Value::as_str);
+    match (input_type, default) {
+        (Some(name), _) => find(name).ok_or_else(|| {
+            let names: Vec<_> = prompts.into_iter().flat_map(|prompts| prompts.keys()).map(String::as_str).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            Error::usage(format!("the model has no prompt `{name}` for --input-type; {FILE} has: {known}"))
+        }),
+        (None, Some(name)) => find(name).ok_or_else(|| Error::data(format!("{FILE} has no prompt `{name}`"))),
+        (None, None) => Ok(String::new()),
     }
 }

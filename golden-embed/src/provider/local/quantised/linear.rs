@@ -1,0 +1,113 @@
+//! Products of rows with a matrix in int8 arithmetic.
+
+use std::mem::MaybeUninit;
+
+use golden::{Error, Result};
+use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
+use rten_simd::SimdOp;
+use rten_tensor::NdTensorView;
+use rten_vecmath::{MinMax, Quantize};
+
+use super::weights::Matrix;
+
+/// Steps between the smallest and the greatest number of a row. Seven bits, not eight: processors without an
+/// instruction for products of bytes add up two of them in 16 bits, and those sums must not overflow, for
+/// then a vector would depend on the processor.
+const STEPS: f32 = 127.0;
+
+/// Multiplies bytes.
+pub type Bytes = GemmExecutor<u8, i8, i32>;
+
+/// `rows · weights + bias`, the rows quantised one by one: what comes of a row depends on no other.
+pub struct Linear {
+    weights: PackedBMatrix<i8>,
+    scales: Vec<f32>,
+    /// What each column makes of a row of ones: what the zeros of the rows add to a product, and is taken off again.
+    /// (rten-gemm 0.27 could take them off, but gives all rows the zeros of the first.)
+    ones: Vec<f32>,
+    bias: Vec<f32>,
+    inputs: usize,
+}
+
+/// What a product needs on its way, kept from one to the next.
+#[derive(Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    zeros: Vec<f32>,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+impl Linear {
+    /// Matrices side by side: of one input they make one output.
+    pub fn new(bytes: &Bytes, matrices: &[Matrix], bias: Vec<f32>) -> Result<Self> {
+        let inputs = matrices.first().map_or(0, |matrix| matrix.rows);
+        let outputs = matrices.iter().map(|matrix| matrix.columns).sum();
+        let fits = |matrix: &Matrix| matrix.rows == inputs && matrix.scales.len() == matrix.columns;
+        if bias.len() != outputs || !matrices.iter().all(fits) {
+            return Err(Error::data("its matrices do not fit together"));
+        }
+        let row = |row: usize| matrices.iter().flat_map(move |m| &m.steps[row * m.columns..][..m.columns]);
+        let steps: Vec<i8> = (0..inputs).flat_map(row).copied().collect();
+        let scales: Vec<f32> = matrices.iter().flat_map(|matrix| &matrix.scales).copied().collect();
+        let mut sums = vec![0_i32; outputs];
+        for row in steps.chunks_exact(outputs.max(1)) {
+            sums.iter_mut().zip(row).for_each(|(sum, step)| *sum += i32::from(*step));
+        }
+        Ok(Self {
+            weights: bytes.prepack_b(NdTensorView::from_data([inputs, outputs], &steps[..])),
+            ones: sums.iter().zip(&scales).map(|(sum, scale)| *sum as f32 * scale).collect(),
+            scales,
+            bias,
+            inputs,
+        })
+    }
+
+    /// Multiplies the first outputs by a number.
+    pub fn scale_first(&mut self, outputs: usize, by: f32) {
+        for numbers in [&mut self.scales, &mut self.ones, &mut self.bias] {
+            numbers.iter_mut().take(outputs).for_each(|number| *number *= by);
+        }
+    }
+
+    /// The product of some rows, written over `output`.
+    pub fn apply(&self, bytes: &Bytes, rows: &[f32], output: &mut [f32], scratch: &mut Scratch) -> Result<()> {
+        let count = rows.len() / self.inputs;
+        scratch.quantise(rows, self.inputs);
+        scratch.sums.resize(count * self.bias.len(), 0);
+        let rows = GemmInputA::Unpacked(NdTensorView::from_data([count, self.inputs], &scratch.bytes[..]));
+        bytes
+            .gemm(&mut scratch.sums, rows, GemmInputB::Packed(&self.weights), GemmOptions::default())
+            .map_err(|error| Error::data(format!("the model does not run: {error}")))?;
+        let outputs = self.bias.len();
+        let lines = output.chunks_exact_mut(outputs).zip(scratch.sums.chunks_exact(outputs));
+        for (((output, sums), scale), zero) in lines.zip(&scratch.scales).zip(&scratch.zeros) {
+            let columns = self.scales.iter().zip(&self.ones).zip(&self.bias);
+            for ((output, sum), ((column, ones), bias)) in output.iter_mut().zip(sums).zip(columns) {
+                *output = scale * (*sum as f32 * column - zero * ones) + bias;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Scratch {
+    /// Each row as bytes, with its own scale and its own zero.
+    fn quantise(&mut self, rows: &[f32], width: usize) {
+        self.bytes.clear();
+        self.zeros.clear();
+        self.scales.clear();
+        self.bytes.reserve(rows.len());
+        for row in rows.chunks_exact(width) {
+            let (least, greatest) = MinMax::new(row).dispatch();
+            let (least, greatest) = (least.min(0.0), greatest.max(0.0));
+            let scale = if greatest > least { (greatest - least) / STEPS } else { 1.0 };
+            let zero = (-least / scale).round_ties_even();
+            self.zeros.push(zero);
+            self.scales.push(scale);
+            rten_vecmath::ExtendInit::extend_init(&mut self.bytes, |bytes: &mut [MaybeUninit<u8>]| {
+                Quantize::new(row, &mut bytes[..width], scale.recip(), zero as u8).dispatch()
+            });
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The weights inside an ONNX file, by the names that `quantise.py` gives them.
+
+use std::collections::HashMap;
+
+use golden::{Error, Result};
+use rten_onnx::onnx::{DataType, ModelProto, TensorProto};
+
+use super::super::tensors::half;
+
+/// The tensors of a model.
+pub struct Weights(HashMap<String, TensorProto>);
+
+/// A matrix as int8, with a scale for each row or each column.
+pub struct Matrix {
+    pub rows: usize,
+    pub columns: usize,
+    pub steps: Vec<i8>,
+    pub scales: Vec<f32>,
+}
+
+impl Matrix {
+    /// A row and its scale, where scales are those of rows.
+    pub fn row(&self, row: usize) -> Option<(&[i8], f32)> {
+        let steps = self.steps.get(row.checked_mul(self.columns)?..)?.get(..self.columns)?;
+        Some((steps, *self.scales.get(row)?))
+    }
+}
+
+impl Weights {
+    pub fn read(onnx: &[u8]) -> Result<Self> {
+        let model = ModelProto::parse_buf(onnx).map_err(|error| Error::data(format!("it is no ONNX file: {error}")))?;
+        let tensors = model.graph.into_iter().flat_map(|graph| graph.initializer);
+        Ok(Self(tensors.filter_map(|tensor| Some((tensor.name.clone()?, tensor))).collect()))
+    }
+
+    /// A list of numbers, however many dimensions it has.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f32>> {
+        let (tensor, raw) = self.tensor(name)?;
+        match tensor.data_type {
+            Some(DataType::FLOAT) => Ok(raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+            Some(DataType::FLOAT16) => {
+                Ok(raw.as_chunks().0.iter().map(|bytes| half(u16::from_le_bytes(*bytes))).collect())
+            }
+            _ => Err(wrong(name, "holds no floats")),
+        }
+    }
+
+    /// A matrix that is stored as int8, or as 16-bit floats and is quantised here, column by column.
+    pub fn matrix(&self, name: &str) -> Result<Matrix> {
+        let halves = format!("{name}_h");
+        if self.0.contains_key(&halves) {
+            let (rows, columns) = self.shape(&halves)?;
+            return Ok(by_column(rows, columns, &self.numbers(&halves)?));
+        }
+        let stored = format!("{name}_q");
+        let (rows, columns) = self.shape(&stored)?;
+        let (tensor, raw) = self.tensor(&stored)?;
+        if tensor.data_type != Some(DataType::INT8) || raw.len() != rows * columns {
+            return Err(wrong(name, "is no matrix of int8"));
+        }
+        let steps = raw.iter().map(|byte| byte.cast_signed()).collect();
+        Ok(Matrix { rows, columns, steps, scales: self.numbers(&format!("{name}_s"))? })
+    }
+
+    fn shape(&self, name: &str) -> Result<(usize, usize)> {
+        let side = |number: i64| usize::try_from(number).ok();
+        match *self.tensor(name)?.0.dims.as_slice() {
+            [rows, columns] => side(rows).zip(side(columns)).ok_or_else(|| wrong(name, "has no shape")),
+            _ => Err(wrong(name, "is no matrix")),
+        }
+    }
+
+    fn tensor(&self, name: &str) -> Result<(&TensorProto, std::cell::Ref<'_, Vec<u8>>)> {
+        let tensor = self.0.get(name).ok_or_else(|| wrong(name, "is missing"))?;
+        let raw = tensor.raw_data.as_ref().ok_or_else(|| wrong(name, "is empty"))?;
+        Ok((tensor, raw.borrow()))
+    }
+}
+
+fn wrong(name: &str, what: &str) -> Error {
+    Error::data(format!("the tensor `{name}` {what}"))
+}
+
+/// Floats as int8: 127 steps up and down to the greatest of each column.
+fn by_column(rows: usize, columns: usize, numbers: &[f32]) -> Matrix {
+    let mut scales = vec![0.0_f32; columns];
+    for row in numbers.chunks_exact(columns.max(1)) {
+        scales.iter_mut().zip(row).for_each(|(scale, number)| *scale = scale.max(number.abs() / 127.0));
+    }
+    scales.iter_mut().filter(|scale| **scale == 0.0).for_each(|scale| *scale = 1.0);
+    let step = |(number, scale): (&f32, &f32)| (number / scale).round_ties_even() as i8;
+    let steps = numbers.chunks_exact(columns.max(1)).flat_map(|row| row.iter().zip(&scales).map(step)).collect();
+    Matrix { rows, columns, steps, scales }
+}

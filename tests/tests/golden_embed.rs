@@ -191,3 +191,63 @@ fn what_cannot_be_asked_for_is_a_usage_error() {
     sandbox.sh("golden-embed --batch 0").exits(2);
     sandbox.sh("golden-embed missing").exits(3).one_error().says("missing");
 }
+
+/// Who gives an option expects it to be heeded.
+#[test]
+fn options_that_a_provider_does_not_heed_are_refused() {
+    let sandbox = Sandbox::new();
+    let for_services = [
+        "--url http://127.0.0.1",
+        "--model m",
+        "--key-file key",
+        "--key-in-clear",
+        "--ca-file ca.pem",
+        "--in-flight 2",
+        "--retries 1",
+        "--timeout 5",
+        "--connect-timeout 5",
+        "--input-type query",
+    ];
+    for option in for_services {
+        for provider in ["builtin", "builtin-fast", "hash", "static:model"] {
+            let run = sandbox.sh(&format!("golden-embed --info --provider {provider} {option}")).exits(2).one_error();
+            run.says(option.split(' ').next().unwrap_or_default());
+        }
+    }
+    for provider in ["builtin", "builtin-fast", "static:model", "onnx:model"] {
+        let run =
+            sandbox.sh(&format!("golden-embed --info --provider {provider} --dimensions 64")).exits(2).one_error();
+        run.says("--dimensions");
+    }
+}
+
+/// Of which text a vector is, golden-import checks against the row that it is for.
+#[test]
+fn an_answer_says_of_which_text_it_is() {
+    let sandbox = Sandbox::new();
+    let answers = answers(&sandbox, "", "{\"id\": 1, \"text\": \"abc\"}", 0);
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(answers[0]["text_sha256"], json!(digest));
+}
+
+/// Of a file the end is known, of a pipe it is not.
+#[test]
+fn progress_tells_the_time_left_where_the_end_is_known() {
+    let sandbox = Sandbox::new();
+    if !golden_tests::tools_present(&["script"]) {
+        return;
+    }
+    let lines: String = (0..60_000).map(|n| format!("{{\"id\": {n}, \"text\": \"some words {n}\"}}\n")).collect();
+    sandbox.write("lines", lines);
+    let shown = |command: &str| {
+        let command = format!("script --quiet --return --command '{command}' /dev/null");
+        String::from_utf8_lossy(&sandbox.sh(&command).ok().stdout).into_owned()
+    };
+    for command in ["golden-embed --provider hash lines > out", "golden-embed --provider hash < lines > out"] {
+        let shown = shown(command);
+        assert!(shown.contains("% ") || shown.contains("%, "), "{shown:?}");
+        assert!(shown.contains("left"), "{shown:?}");
+    }
+    let shown = shown("cat lines | golden-embed --provider hash > out");
+    assert!(shown.contains("texts") && !shown.contains("left"), "{shown:?}");
+}

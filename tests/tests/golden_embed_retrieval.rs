@@ -1,14 +1,12 @@
-//! What the models are good for: the section that belongs to a heading, among all sections of the project's pages, and
-//! of Django's documentation.
+//! What the models are good for: the section that belongs to a heading, among all sections of the project's pages.
 //! Prints the table of docs/embedding.md: `cargo test -p golden-tests --test golden_embed_retrieval -- --nocapture`.
-//! Budget: 40 s each.
+//! Budget: 40 s.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use golden_tests::{Sandbox, python};
+use golden_tests::Sandbox;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -108,62 +106,6 @@ fn mrr(places: &[usize]) -> f64 {
     places.iter().map(worth).sum::<f64>() / places.len() as f64
 }
 
-/// Documentation that is large, in plain prose, and in a registry: Django's, out of its source package.
-const DJANGO: &str = "Django==5.2";
-
-/// So many of its sections, evenly out of all.
-const SAMPLE: usize = 500;
-
-/// The folder of Django's documentation, fetched on the first call.
-fn django(python: &Path) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("django-5.2");
-    if !folder.exists() {
-        let fetched = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let script =
-            "\"$0\" -m pip download --quiet --no-deps --no-binary Django \"$1\" --dest . && tar xzf Django-*.tar.gz";
-        let run =
-            Command::new("bash").args(["-c", script]).arg(python).arg(DJANGO).current_dir(fetched.path()).status();
-        assert!(run.expect("bash").success(), "{DJANGO} cannot be fetched");
-        // A test that runs beside this one may have been first.
-        let _ = fs::rename(fetched.path().join("Django-5.2/docs"), &folder);
-    }
-    folder
-}
-
-/// All pages below a folder, without those on releases, which repeat each other.
-fn pages_below(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() && !path.ends_with("releases") {
-            pages_below(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "txt") {
-            found.push(path);
-        }
-    }
-}
-
-/// The sections of a page of reStructuredText: a heading is a line above one of signs. Directives are left out.
-fn sections_of_rst(page: &str) -> Vec<Section> {
-    let is_rule = |line: &str| line.len() >= 3 && line.chars().all(|c| c == '=' || c == '-' || c == '~' || c == '^');
-    let mut sections: Vec<Section> = Vec::new();
-    let lines: Vec<&str> = page.lines().collect();
-    for (line, next) in lines.iter().zip(lines.iter().skip(1).chain([&""])) {
-        if is_rule(next) && !line.is_empty() && !is_rule(line) {
-            sections.push(Section { heading: line.replace('`', ""), body: String::new() });
-        } else if let Some(section) = sections.last_mut()
-            && !is_rule(line)
-            && !line.trim_start().starts_with([':', '.'])
-        {
-            section.body += line.trim();
-            section.body.push(' ');
-        }
-    }
-    for section in &mut sections {
-        section.body = section.body.trim().chars().take(600).collect();
-    }
-    sections
-}
-
 /// Mean reciprocal ranks of the models and of search by words, printed as a table.
 fn compare(name: &str, sections: &[Section]) -> HashMap<&'static str, f64> {
     let sandbox = Sandbox::new();
@@ -196,26 +138,4 @@ fn the_builtin_model_finds_more_than_words_do_in_these_pages() {
     let sections: Vec<_> = pages.iter().flat_map(|page| sections(&fs::read_to_string(page).expect("a page"))).collect();
     assert!(sections.len() >= 60, "{} sections", sections.len());
     models_do_what_they_are_for(&compare("these pages", &sections));
-}
-
-#[test]
-fn the_builtin_model_finds_more_than_words_do_in_a_large_documentation() {
-    let Some(python) = python() else { return };
-    let mut pages = Vec::new();
-    pages_below(&django(&python), &mut pages);
-    pages.sort();
-    let mut sections: Vec<_> =
-        pages.iter().flat_map(|page| sections_of_rst(&fs::read_to_string(page).expect("a page"))).collect();
-    // A heading that stands in many places, such as `Overview`, belongs to none.
-    let mut times: HashMap<String, usize> = HashMap::new();
-    sections.iter().for_each(|section| *times.entry(section.heading.to_lowercase()).or_default() += 1);
-    sections.retain(|section| section.body.len() >= 200 && times[&section.heading.to_lowercase()] == 1);
-    let all = sections.len();
-    assert!(all >= SAMPLE, "{all} sections");
-    let mut number = 0;
-    sections.retain(|_| {
-        number += 1;
-        number * SAMPLE / all != (number - 1) * SAMPLE / all
-    });
-    models_do_what_they_are_for(&compare("Django's documentation", &sections));
 }

@@ -1,4 +1,4 @@
-//! The network of the builtin model in int8 arithmetic: twice as fast, and as good at finding.
+//! The network of the builtin model in int8 arithmetic: faster, and as good at finding.
 //!
 //! Weights are used as they are stored, rows of numbers are quantised on their way into each product, and
 //! attention stays in floats. Texts go through without padding, one after the other where they meet.

@@ -159,6 +159,11 @@ fn every_program_has_help_with_an_example_a_man_page_and_completions() {
         }
         sandbox.sh(&format!("{program} --generate bash | bash -n")).ok();
     }
+    // A program with commands has one page, with a section for each.
+    let page = sandbox.sh("faiss-snap --generate man").ok().text().replace('\\', "");
+    for part in [".SH \"FAISS-SNAP RESTORE\"", ".SS SYNOPSIS", "--undo", "--subset", "--keep-weekly-db"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::{Command, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::Result;
 
@@ -47,8 +48,7 @@ pub fn generate(mut command: Command, what: Generate) -> Result<()> {
     let mut text = Vec::new();
     let shell = match what {
         Generate::Man => {
-            clap_mangen::Man::new(command).render(&mut text)?;
-            text.extend_from_slice(EXIT_STATUS.as_bytes());
+            man_page(command, &mut text)?;
             io::stdout().write_all(&text)?;
             return Ok(());
         }
@@ -60,4 +60,27 @@ pub fn generate(mut command: Command, what: Generate) -> Result<()> {
     clap_complete::generate(shell, &mut command, name, &mut text);
     io::stdout().write_all(&text)?;
     Ok(())
+}
+
+/// The program's page, with a section for each of its commands.
+fn man_page(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    Man::new(command.clone()).render(page)?;
+    for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
+        let name = subcommand.get_bin_name().unwrap_or_else(|| subcommand.get_name());
+        writeln!(page, ".SH \"{}\"", name.to_uppercase())?;
+        let mut section = Vec::new();
+        let man = Man::new(subcommand.clone());
+        man.render_synopsis_section(&mut section)?;
+        man.render_description_section(&mut section)?;
+        man.render_options_section(&mut section)?;
+        // What is a section of a page of its own is a part of this one's.
+        let section = String::from_utf8_lossy(&section);
+        section.lines().try_for_each(|line| match line.strip_prefix(".SH ") {
+            Some(heading) => writeln!(page, ".SS {heading}"),
+            None => writeln!(page, "{line}"),
+        })?;
+    }
+    page.write_all(EXIT_STATUS.as_bytes())
 }

@@ -1,6 +1,6 @@
 //! The command line of faiss-index.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -97,6 +97,14 @@ pub struct Search {
     /// How many vectors to find
     #[arg(short, value_name = "N", default_value = "10")]
     pub k: NonZeroU64,
+
+    /// Look into so many lists of an inverted file (IVF): more of them find more and take longer [default: as in FILE]
+    #[arg(long, value_name = "LISTS")]
+    pub nprobe: Option<NonZeroU32>,
+
+    /// Follow so many candidates in a graph (HNSW): more of them find more and take longer [default: as in FILE]
+    #[arg(long, value_name = "CANDIDATES")]
+    pub ef: Option<NonZeroU32>,
 }
 
 #[derive(Args, Debug)]

@@ -56,6 +56,26 @@ fn texts_are_found_again_under_their_names() {
 }
 
 #[test]
+fn a_search_is_as_thorough_as_asked() {
+    let Some(bench) = Bench::new() else { return };
+    bench.lines("vectors", &vectors());
+    bench.sh("$FAISS build --factory IVF64,Flat --metric l2 --output lists < vectors").ok();
+    let found = |options: &str| {
+        let found = bench.answers(&format!("head -n 1 vectors | $FAISS search lists -k 3000 {options}"));
+        found[0]["ids"].as_array().expect("ids").len()
+    };
+    let counts = [found(""), found("--nprobe 1"), found("--nprobe 8"), found("--nprobe 64")];
+    assert!(
+        counts[0] == counts[1] && counts[1] < counts[2] && counts[2] < counts[3] && counts[3] == 3_000,
+        "{counts:?}"
+    );
+    bench.sh("head -n 1 vectors | $FAISS search lists --ef 9").exits(2).says("--ef is for graphs (HNSW)");
+    bench.sh("$FAISS build --factory IDMap,HNSW8 --metric l2 --output graph < vectors").ok();
+    assert_eq!(bench.answers("head -n 1 vectors | $FAISS search graph -k 1 --ef 64")[0]["ids"], json!(["c0"]));
+    bench.sh("head -n 1 vectors | $FAISS search graph --nprobe 9").exits(2).says("--nprobe is for inverted files");
+}
+
+#[test]
 fn integers_are_themselves_and_base64_is_the_same_as_numbers() {
     let Some(bench) = Bench::new() else { return };
     bench.lines("list", &[json!({"id": 70, "embedding": [1, 2]}), json!({"id": 7, "embedding": [0.5, -2]})]);
@@ -143,7 +163,7 @@ fn help_man_page_and_completions() {
     for command in ["info", "build", "search", "check"] {
         bench.sh(&format!("$FAISS {command} --help")).ok().says("Usage");
     }
-    bench.sh("$FAISS --generate man").ok().says(".TH").says("EXIT STATUS");
+    bench.sh("$FAISS --generate man").ok().says(".TH").says("EXIT STATUS").says(".SH \"FAISS-INDEX BUILD\"");
     bench.sh("$FAISS --generate bash | bash -n").ok();
     bench.sh("$FAISS").exits(2);
 }

@@ -326,12 +326,12 @@ impl Manifest {
         }
     }
 
-    /// Whether the copy of a half is one to fall back on: not of a damaged database, and no file of the
-    /// indexes missing or of two states. What else may be wrong is not the copy's fault.
+    /// Whether the copy of a half is one to fall back on: not of a damaged database, no file of the indexes missing
+    /// or of two states, and no index damaged. That the halves contradict each other does not count.
     pub fn is_sound(&self, half: Half) -> bool {
         let checks: &[&str] = match half {
             Half::Db => &["integrity_check"],
-            Half::Faiss => &["changing", "files"],
+            Half::Faiss => &["changing", "files", "index"],
         };
         let is_fault = |finding: &Finding| finding.level == Level::Error && checks.contains(&finding.check.as_str());
         !self.findings.iter().any(is_fault)

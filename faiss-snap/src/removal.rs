@@ -26,7 +26,9 @@ pub struct Removal<'a> {
 /// Removes all of these.
 pub fn carry_out(backups: &LockedBackups, removals: &[Removal<'_>]) -> Result<()> {
     let going = removals.iter().flat_map(Removal::going).collect();
-    journal::begin(backups, &Intent::Prune { going })?;
+    journal::begin(backups, &Intent::Prune { going }).map_err(|error| {
+        error.guidance("where no space is left, make some: app_latest.db is a copy, which the next snapshot makes anew")
+    })?;
     let decided = removals.iter().try_for_each(|removal| removal.decide(backups));
     // Also after an error, for what was decided before it.
     let finished = journal::recover(backups);

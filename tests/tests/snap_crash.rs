@@ -203,3 +203,31 @@ fn a_disk_that_fills_up_while_a_snapshot_is_restored() {
     }
     assert!(outcomes.iter().all(|count| *count > 0), "both outcomes are tried: {outcomes:?}");
 }
+
+#[test]
+fn a_disk_that_is_full_while_snapshots_are_pruned() {
+    if !tools_present(&["unshare"]) {
+        return;
+    }
+    let start = Start::new("faiss-snap create && faiss-snap create");
+    let mut outcomes = [0, 0];
+    for kilobytes in [0, 4, 8, 12, 16, 2000] {
+        // All the space there is, but for so much.
+        let script = format!(
+            "cp -a backups small/ && dd if=/dev/zero of=small/filler bs=1k 2>/dev/null; \
+             truncate -s -{kilobytes}k small/filler; cd small; \
+             faiss-snap prune --keep-last 1; code=$?; \
+             ls -A backups | grep -c tmp >&2; faiss-snap verify --all >&2 || exit 9; \
+             for list in backups/*.sha256; do (cd backups && sha256sum --quiet -c ../$list >&2) || exit 9; done; \
+             test $code = 0 || {{ rm filler; faiss-snap prune --keep-last 1 || exit 9; }}; \
+             test $(ls backups/snapshot_*.json | wc -l) = 1 || exit 9; exit $code"
+        );
+        let Some(run) = start.sandbox.on_a_small_disk(3000, &script) else { return };
+        assert!(run.code == 0 || run.code == 3, "{kilobytes} kB: {run}");
+        if run.code == 3 {
+            assert!(run.stderr.contains("app_latest.db"), "what may go is said: {run}");
+        }
+        outcomes[usize::from(run.code == 0)] += 1;
+    }
+    assert!(outcomes.iter().all(|count| *count > 0), "both outcomes are tried: {outcomes:?}");
+}

@@ -189,10 +189,22 @@ fn nothing_goes_unless_the_newest_is_whole() {
 fn a_copy_with_errors_pushes_nothing_out() {
     let mut snapshots = january(4);
     let error = |check: &str| json!([{"level": "error", "check": check, "message": "made up"}]);
-    snapshots[3] = snapshots[3].clone().with("findings", error("integrity_check"));
+    for (check, databases, indexes) in [
+        ("integrity_check", vec![3, 4], vec![4]),
+        ("changing", vec![4], vec![3, 4]),
+        ("files", vec![4], vec![3, 4]),
+        ("index", vec![4], vec![3, 4]),
+    ] {
+        snapshots[3] = MadeUp::dated("20250104_120000").with("findings", error(check));
+        let backups = Backups::of(&snapshots);
+        backups.prune("--keep-last 1").ok().says("no newer one is without errors");
+        assert_eq!((backups.days("database"), backups.days("indexes")), (databases, indexes), "{check}");
+    }
+    // That the halves do not belong together is no fault of the copy.
+    snapshots[3] = MadeUp::dated("20250104_120000").with("findings", error("vectors"));
     let backups = Backups::of(&snapshots);
-    backups.prune("--keep-last 1").ok().says("no newer one is without errors");
-    assert_eq!((backups.days("database"), backups.days("indexes")), (vec![3, 4], vec![4]));
+    backups.prune("--keep-last 1").ok();
+    assert_eq!((backups.days("database"), backups.days("indexes")), (vec![4], vec![4]));
 }
 
 #[test]

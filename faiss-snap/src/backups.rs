@@ -132,7 +132,7 @@ impl Backups {
                 || match &unfinished {
                     Some(Intent::Create { stamp: begun }) => stamp == Some(*begun) && claim.is_none(),
                     Some(Intent::Prune { going }) => stamp.is_some() && going.contains(&name),
-                    Some(Intent::Restore(_)) | None => false,
+                    Some(Intent::Restore(_) | Intent::Rebuild(_)) | None => false,
                 };
             if is_debris { contents.debris.push(name) } else { contents.foreign.push(name) }
         }

@@ -186,16 +186,24 @@ pub struct Restore {
     #[arg(long, value_name = "HALF")]
     pub only: Option<Half>,
 
+    /// Make the indexes of the restored database's vectors: for a snapshot without indexes, or any database file
+    #[arg(long, conflicts_with = "only")]
+    pub rebuild: bool,
+
+    /// Which tables hold vectors, for --rebuild [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
+    #[arg(long, value_name = "FILE", requires = "rebuild")]
+    pub schema: Option<PathBuf>,
+
     /// Say what would be replaced, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 
     /// Put back what the last restore replaced
-    #[arg(long, conflicts_with_all = ["snapshot", "only"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "only", "rebuild"])]
     pub undo: bool,
 
     /// Complete or undo a restore that was interrupted, and nothing else
-    #[arg(long, conflicts_with_all = ["snapshot", "only", "dry_run", "undo", "after"])]
+    #[arg(long, conflicts_with_all = ["snapshot", "only", "rebuild", "dry_run", "undo", "after"])]
     pub recover: bool,
 
     /// Run this with sh when the restore is complete: restart the application, run its migrations

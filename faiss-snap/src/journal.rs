@@ -8,6 +8,7 @@ use golden::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::backups::{Backups, LockedBackups, remove};
+use crate::rebuild::Replacement;
 use crate::removal;
 use crate::restore::{self, Restore};
 use crate::stamp::Stamp;
@@ -26,6 +27,8 @@ pub enum Intent {
     },
     /// Live data is about to be replaced.
     Restore(Restore),
+    /// Live indexes are about to be replaced by such of today's vectors.
+    Rebuild(Replacement),
     /// Snapshots, or halves of them, are about to be removed. A name that no manifest claims any more is
     /// debris; one that a manifest still claims was not yet decided upon, and stays.
     Prune {
@@ -73,6 +76,7 @@ pub fn recover(backups: &LockedBackups) -> Result<Vec<String>> {
         None => {}
         Some(Intent::Create { .. } | Intent::Prune { .. }) => end(backups)?,
         Some(Intent::Restore(pending)) => done.push(restore::recover(backups, &pending)?),
+        Some(Intent::Rebuild(pending)) => done.push(pending.recover(backups)?),
     }
     if cleaned > 0 {
         done.push(format!("removed {cleaned} unfinished file(s) or folder(s) that an interrupted run had left"));

@@ -40,22 +40,22 @@ impl RelativePath {
         self.0.match_indices('/').map(|(end, _)| self.0.get(..end).unwrap_or_default())
     }
 
-    /// Whether a symbolic link at this path that says `target` stays in the folder.
+    /// Whether a symbolic link at this path that says `target` stays in the folder. The folders above it are no
+    /// links; what the target goes down through may be, and from there up is anywhere.
     pub fn keeps_inside(&self, target: &str) -> bool {
-        let mut depth = self.folders().count();
+        let mut above = self.folders().count();
+        let mut went_down = false;
         Path::new(target).components().all(|component| match component {
             Component::Normal(_) => {
-                depth += 1;
+                went_down = true;
                 true
             }
             Component::CurDir => true,
-            Component::ParentDir => match depth.checked_sub(1) {
-                Some(less) => {
-                    depth = less;
-                    true
-                }
-                None => false,
-            },
+            Component::ParentDir if went_down || above == 0 => false,
+            Component::ParentDir => {
+                above -= 1;
+                true
+            }
             Component::RootDir | Component::Prefix(_) => false,
         })
     }
@@ -99,7 +99,8 @@ mod tests {
             ("../../../x", false),
             ("/etc", false),
             ("c/../../../..", false),
-            ("./c/../d", true),
+            ("./../d", true),
+            ("c/../d", false),
         ] {
             assert_eq!(path.keeps_inside(target), inside, "{target}");
         }

@@ -1,5 +1,5 @@
 //! Indexes made anew from the database find what the old ones found, restored pairs are read by others, and FAISS
-//! is asked about snapshots where it is installed. Budget: 20 s.
+//! is asked about snapshots where it is installed. Budget: 40 s.
 
 use golden_tests::{Run, Sandbox, faiss_index, python, tools_present};
 use serde_json::{Value, json};
@@ -82,6 +82,152 @@ fn a_rebuild_that_fails_leaves_the_old_index() {
     sandbox.sql("data/app.db", "UPDATE embeddings SET vector = x'00' WHERE dataset_id = 1 AND ticket_id = 1030");
     sandbox.sh("faiss-snap rebuild").exits(1).says("1030 of dataset 1");
     assert_eq!(files(), old);
+    // At the second, when the first is made: neither is replaced.
+    sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE dataset_id = 1 AND ticket_id >= 1030");
+    sandbox.sql("data/app.db", "UPDATE embeddings SET vector = x'00' WHERE dataset_id = 2 AND ticket_id = 1030");
+    sandbox.sh("faiss-snap rebuild").exits(1).says("1030 of dataset 2");
+    assert_eq!(files(), old);
+    // Nor when the second has no place to take.
+    sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE dataset_id = 2 AND ticket_id = 1030");
+    sandbox.sh("mkdir data/faiss/2.index.meta.json.d && mv data/faiss/2.index.meta.json old").ok();
+    sandbox.sh("mv data/faiss/2.index.meta.json.d data/faiss/2.index.meta.json").ok();
+    sandbox.sh("faiss-snap rebuild").exits(3).says("nothing was replaced");
+    sandbox.sh("rmdir data/faiss/2.index.meta.json && mv old data/faiss/2.index.meta.json").ok();
+    assert_eq!(files(), old);
+    sandbox.sh("faiss-snap rebuild").ok();
+    assert_ne!(files(), old);
+}
+
+#[test]
+fn a_restore_makes_the_indexes_that_a_backup_has_not() {
+    if faiss_index().is_none() {
+        return;
+    }
+    let sandbox = datasets();
+    sandbox.sh("faiss-snap rebuild --metric l2").ok();
+    let (first, second) = (neighbours(&sandbox, 1), neighbours(&sandbox, 2));
+    let stamp = create(&sandbox).ok().text().split_whitespace().nth(1).expect("a stamp").to_owned();
+    sandbox.sh("cp backups/app_latest.db bare.db && chmod u+w bare.db").ok();
+    sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE dataset_id = 2 OR ticket_id > 1015");
+    sandbox.sh("faiss-snap rebuild && rm data/faiss/2.index && faiss-snap create").ok();
+    sandbox.write("data/faiss/mine.txt", "of now");
+    sandbox.sh("faiss-snap prune --keep-last-faiss 1").ok();
+    let files = || sandbox.sh("sha256sum data/app.db data/faiss/*").ok().text();
+    let now = files();
+    for origin in ["bare.db", &stamp] {
+        sandbox.sh(&format!("faiss-snap restore {origin}")).exits(2).says("--rebuild").says("--only db");
+        sandbox.sh(&format!("faiss-snap restore {origin} --rebuild --dry-run")).ok();
+        assert_eq!(files(), now);
+        let run = sandbox.sh(&format!("faiss-snap restore {origin} --rebuild --json")).ok().json();
+        assert_eq!(run["rebuilt"][0]["count"], json!(ROWS), "{run}");
+        // Like the live one where there is one.
+        assert_eq!((&run["rebuilt"][0]["metric"], &run["rebuilt"][1]["metric"]), (&json!("l2"), &json!("ip")));
+        assert_eq!(neighbours(&sandbox, 1), first);
+        assert_eq!(neighbours(&sandbox, 2)[0], json!(1020), "before it was by l2: {second}");
+        let left = sandbox.sh("ls -A data/faiss").ok().text();
+        assert_eq!(left, "1.index\n1.index.meta.json\n2.index\n2.index.meta.json\n");
+        sandbox.sh("faiss-snap restore --undo").ok();
+        assert_eq!(files(), now);
+    }
+    // What cannot be made replaces nothing.
+    sandbox.sql("bare.db", "UPDATE embeddings SET vector = x'00' WHERE dataset_id = 2 AND ticket_id = 1030");
+    sandbox.sh("faiss-snap restore bare.db --rebuild").exits(1).says("1030 of dataset 2");
+    sandbox.sql("bare.db", "DELETE FROM embeddings");
+    sandbox.sh("faiss-snap restore bare.db --rebuild").exits(1).says("holds no vectors");
+    sandbox.sh("cp data/faiss/1.index kept && : > data/faiss/1.index").ok();
+    sandbox.sh(&format!("faiss-snap restore {stamp} --rebuild")).exits(1).says("1.index is a placeholder");
+    sandbox.sh("mv kept data/faiss/1.index").ok();
+    sandbox.sh("faiss-snap restore bare.db --rebuild --only db").exits(2);
+    sandbox.sh("faiss-snap restore bare.db --rebuild --db data/app.db").exits(2).says("--faiss");
+    assert_eq!(files(), now);
+    assert!(!sandbox.sh("ls -A data").ok().text().contains("restoring"));
+    // On a new machine.
+    sandbox.sh(&format!("faiss-snap restore {stamp} --rebuild --data elsewhere")).ok();
+    sandbox.sh("faiss-snap search elsewhere/faiss/1.index < /dev/null").ok();
+}
+
+/// After whatever interrupts it, and the next command, all indexes are the old ones or all are the new.
+fn killed_at_every_step(command: &str, prepare: impl Fn(&Sandbox)) {
+    if faiss_index().is_none() || !tools_present(&["strace"]) {
+        return;
+    }
+    const CALLS: &str = "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,fsync,fchmod,chmod";
+    let sandbox = datasets();
+    sandbox.sh("faiss-snap rebuild && cp -a data/app.db bare.db").ok();
+    prepare(&sandbox);
+    sandbox.sh("mkdir start && cp -a data backups start/").ok();
+    // With each index, whether its sidecar is its own.
+    let state = || {
+        let indexes = "cd data/faiss && sha256sum *.index && for i in *.index; do \
+             grep -o $(sha256sum < $i | cut -c-64) $i.meta.json; done; ls -A . ..";
+        let names = sandbox.sh(indexes).ok().text();
+        assert!(!names.contains("tmp") && !names.contains("restoring"), "{names}");
+        let indexes = names.split("\n.:").next().map(str::to_owned);
+        (indexes, sandbox.rows("data/app.db", "SELECT count(*), max(ticket_id) FROM embeddings"))
+    };
+    let again = || sandbox.sh("rm -rf data backups && cp -a start/. .").ok();
+    let old = state();
+    sandbox.sh(command).ok();
+    let new = state();
+    assert_ne!(old, new);
+    let (mut step, mut outcomes) = (1, [0, 0]);
+    loop {
+        again();
+        // The program itself, not those it runs: their end is an error like others.
+        let strace = format!(
+            "exec strace -qq -o trace -e trace={CALLS} -e inject={CALLS}:signal=KILL:when={step} {command} --quiet"
+        );
+        if sandbox.sh(&strace).code != 137 {
+            break;
+        }
+        let next = ["faiss-snap restore --recover", "faiss-snap list", "faiss-snap prune --keep-last 9"][step % 3];
+        sandbox.sh(next).ok();
+        let now = state();
+        assert!(now == old || now == new, "killed at {step}, then {next}: a mixture: {now:?}");
+        assert!(!sandbox.path("backups/.faiss-snap-journal.json").exists());
+        outcomes[usize::from(now == old)] += 1;
+        step += 1;
+    }
+    println!("{command}: {step} steps, {outcomes:?}");
+    assert!(outcomes.iter().all(|count| *count > 2), "{outcomes:?}");
+}
+
+#[test]
+fn a_rebuild_killed_at_every_step() {
+    killed_at_every_step("faiss-snap rebuild", |sandbox| {
+        sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE ticket_id > 1040");
+    });
+}
+
+#[test]
+fn a_restore_with_new_indexes_killed_at_every_step() {
+    killed_at_every_step("faiss-snap restore bare.db --rebuild", |sandbox| {
+        sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE ticket_id > 1040");
+        sandbox.sh("faiss-snap rebuild").ok();
+    });
+}
+
+#[test]
+fn a_placeholder_and_what_numpy_wrote_beside_it() {
+    let Some(python) = python() else { return };
+    let sandbox = datasets();
+    sandbox.write("data/faiss/2.index", "");
+    sandbox.sql("data/app.db", "DELETE FROM embeddings WHERE dataset_id = 1");
+    for how in ["savez", "savez_compressed"] {
+        sandbox.python(&python, "write_npz.py", &[how, "data/app.db", "data/faiss/2.npz"]).ok();
+        let run = create(&sandbox).ok().never_says("warning").says("2 file(s)");
+        run.never_says("error");
+        let findings = sandbox.sh("faiss-snap create --json").ok().json()["findings"].to_string();
+        assert!(findings.contains("a placeholder: its 60 vectors are in the .npz"), "{findings}");
+        assert!(findings.contains("agrees with dataset 2 of embeddings"), "{findings}");
+    }
+    sandbox.sql("data/app.db", "UPDATE embeddings SET ticket_id = 5 WHERE ticket_id = 1005");
+    create(&sandbox).exits(1).says("1 id(s) that the database has not").says("1 id(s) of the database missing");
+    sandbox.sql("data/app.db", "UPDATE embeddings SET ticket_id = 1005 WHERE ticket_id = 5");
+    sandbox.sql("data/app.db", "UPDATE embeddings SET vector = zeroblob(16) WHERE ticket_id % 2 = 0");
+    create(&sandbox).exits(1).says("sampled vectors differ");
+    sandbox.sh("head -c 900 data/faiss/2.npz > cut && mv cut data/faiss/2.npz").ok();
+    create(&sandbox).exits(1).says("error: index: 2.npz");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 
 use golden_tests::{Sandbox, tools_present};
@@ -250,6 +250,8 @@ fn tampered_manifests_lead_nowhere() {
         let entries = manifest["indexes"]["entries"].as_array_mut().expect("entries");
         entries[3] = serde_json::json!({"path": "shard", "kind": "symlink", "target": "/etc"});
     });
+    // One that leads up through another.
+    tampered(&|manifest| manifest["indexes"]["entries"][5]["path"] = "shard/0.bin/x".into());
     tampered(&|manifest| manifest["stamp"] = "20010101_000000".into());
     tampered(&|manifest| manifest["format"] = 2.into());
     tampered(&|manifest| manifest["database"]["mode"] = "77777".into());
@@ -260,6 +262,35 @@ fn tampered_manifests_lead_nowhere() {
     sandbox.sh("faiss-snap restore").exits(1).one_error().says("digest");
     sandbox.write(&name, original.to_string());
     sandbox.sh("faiss-snap restore").ok();
+}
+
+#[test]
+fn no_link_is_made_that_leads_out() {
+    let Changed { sandbox, stamp, old, .. } = changed("");
+    let name = format!("backups/snapshot_{stamp}.json");
+    let original = sandbox.json(&name);
+    for target in ["/etc", "../../..", "../x/../../..", "0.bin/.."] {
+        let mut manifest = original.clone();
+        manifest.as_object_mut().expect("an object").remove("sha256");
+        assert_eq!(manifest["indexes"]["entries"][5]["path"], "shard/1.bin");
+        manifest["indexes"]["entries"][5]["target"] = target.into();
+        manifest["sha256"] = golden::document::Digest::of_value(&manifest).to_string().into();
+        sandbox.write(&name, manifest.to_string());
+        sandbox.sh("faiss-snap restore").ok().says("not restored: the link shard/1.bin leads out");
+        assert!(fs::symlink_metadata(sandbox.path("data/faiss/shard/1.bin")).is_err(), "{target}");
+        sandbox.sh("faiss-snap restore --undo").ok();
+    }
+    sandbox.write(&name, original.to_string());
+    sandbox.sh("faiss-snap restore").ok();
+    assert_eq!(sandbox.application_state(), old);
+    // The application's own, which is there, stays.
+    symlink("/etc/hostname", sandbox.path("data/faiss/outside")).expect("a link");
+    let with_link = sandbox.application_state();
+    sandbox.sh("faiss-snap create").exits(1).says("leads out");
+    sandbox.sh("faiss-snap restore").ok().never_says("not restored");
+    assert_eq!(sandbox.application_state(), with_link);
+    fs::remove_dir_all(sandbox.path("data")).expect("a folder");
+    sandbox.sh("faiss-snap restore").ok().says("not restored: the link outside leads out");
 }
 
 #[test]
@@ -314,15 +345,19 @@ fn every_damage_is_found() {
 #[test]
 fn folders_that_may_not_be_written() {
     let Changed { sandbox, new, .. } = changed("");
+    sandbox.snapshot("");
     if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
         // Root writes everywhere but where nobody can.
         let read_only = "unshare --mount bash -c 'mount --bind $1 $1 && mount -o remount,ro,bind $1 && $2' -";
         if sandbox.sh(&format!("{read_only} data true")).code != 0 {
             return;
         }
-        for (folder, command) in
-            [("backups", "faiss-snap create"), ("backups", "faiss-snap restore"), ("data", "faiss-snap restore")]
-        {
+        for (folder, command) in [
+            ("backups", "faiss-snap create"),
+            ("backups", "faiss-snap restore"),
+            ("backups", "faiss-snap prune --keep-last 1"),
+            ("data", "faiss-snap restore"),
+        ] {
             sandbox.sh(&format!("{read_only} {folder} '{command}'")).exits(3).one_error();
         }
         sandbox.sh(&format!("{read_only} backups 'faiss-snap verify'")).ok();
@@ -331,9 +366,10 @@ fn folders_that_may_not_be_written() {
         let mode = |name: &str, mode| fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(mode));
         mode("backups", 0o500).expect("a mode");
         sandbox.sh("faiss-snap create").exits(3).one_error();
+        sandbox.sh("faiss-snap prune --keep-last 1").exits(3).one_error();
         sandbox.sh("faiss-snap verify").ok();
         mode("backups", 0o700).expect("a mode");
     }
     assert_eq!(sandbox.application_state(), new);
-    sandbox.sh("faiss-snap restore").ok();
+    sandbox.sh("faiss-snap verify --all && faiss-snap restore").ok();
 }

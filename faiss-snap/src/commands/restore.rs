@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 use golden::cli::Reporter;
+use golden::settings::Settings;
 use golden::{Context, Error, Result};
 use serde::Serialize;
 
@@ -12,17 +13,21 @@ use crate::backups::{Backups, LockedBackups};
 use crate::cli;
 use crate::journal::{self, Intent};
 use crate::manifest::{Half, Level};
-use crate::restore::{self, InUse, Origin, Plan, Restore, in_use};
+use crate::rebuild::Made;
+use crate::restore::{self, InUse, Origin, Plan, Rebuilding, Restore, Staged, Wanted, in_use};
 use crate::source::Places;
 
 /// Restores, undoes, or completes.
 pub fn run(arguments: &cli::Restore, reporter: &Reporter) -> Result<ExitCode> {
     let backups = Backups::new(&arguments.backups.backups);
     let in_use = if arguments.force { InUse::Ignore } else { InUse::Refuse };
+    let settings = if arguments.rebuild { Settings::load(arguments.schema.as_deref())? } else { Settings::default() };
+    let request = Request { arguments, settings: &settings, reporter };
     if arguments.dry_run {
-        let plan = plan(arguments, &backups, in_use)?;
-        in_use::ensure_free(&plan.moves, in_use)?;
-        reporter.report(&Report::of(&plan, Outcome::DryRun), false)?;
+        let restore =
+            if arguments.undo { undone(arguments, &backups, in_use)? } else { request.plan(&backups, in_use)?.restore };
+        in_use::ensure_free(&restore.moves, in_use)?;
+        reporter.report(&Report::of(&restore, Vec::new(), Outcome::DryRun), false)?;
         return Ok(ExitCode::SUCCESS);
     }
     backups.make()?;
@@ -31,17 +36,18 @@ pub fn run(arguments: &cli::Restore, reporter: &Reporter) -> Result<ExitCode> {
     if arguments.recover {
         return Ok(ExitCode::SUCCESS);
     }
-    let restored = if arguments.undo {
-        undo(arguments, &locked, in_use)?
+    let (restored, made) = if arguments.undo {
+        (undo(arguments, &locked, in_use)?, Vec::new())
     } else {
-        from_origin(arguments, &locked, in_use, reporter)?
+        request.carry_out(&locked, in_use)?
     };
     drop(locked);
     if let Some(command) = &arguments.after {
         run_after(command)?;
     }
     let outcome = if arguments.after.is_some() { Outcome::DoneAndStarted } else { Outcome::Done };
-    reporter.report(&Report::of(&restored, outcome), false)?;
+    let must_be_seen = made.iter().any(|made| !made.stale.is_empty());
+    reporter.report(&Report::of(&restored, made, outcome), must_be_seen)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -60,50 +66,65 @@ fn recover(backups: &LockedBackups, arguments: &cli::Restore, reporter: &Reporte
     Ok(())
 }
 
-fn plan(arguments: &cli::Restore, backups: &Backups, in_use: InUse) -> Result<Restore> {
+fn undone(arguments: &cli::Restore, backups: &Backups, in_use: InUse) -> Result<Restore> {
     let places = Places::named(&arguments.data)?;
-    if arguments.undo {
-        return Ok(restore::record_of(backups, &places)?.restore(in_use));
-    }
-    let origin = Origin::find(&arguments.snapshot, backups)?;
-    Ok(Plan::new(origin, &places, arguments.only, in_use)?.restore)
+    Ok(restore::record_of(backups, &places)?.restore(in_use))
 }
 
 fn undo(arguments: &cli::Restore, backups: &LockedBackups, in_use: InUse) -> Result<Restore> {
-    let undo = plan(arguments, backups, in_use)?;
+    let undo = undone(arguments, backups, in_use)?;
     in_use::ensure_free(&undo.moves, in_use)?;
     restore::swap(backups, undo)
 }
 
-fn from_origin(
-    arguments: &cli::Restore,
-    backups: &LockedBackups,
-    in_use: InUse,
-    reporter: &Reporter,
-) -> Result<Restore> {
-    let places = Places::named(&arguments.data)?;
-    let origin = Origin::find(&arguments.snapshot, backups)?;
-    if let Origin::Snapshot(manifest) = &origin {
-        for finding in manifest.findings.iter().filter(|finding| finding.level == Level::Error) {
-            reporter.warn(format_args!("found when the snapshot was taken: {finding}"));
+/// A restore out of backups.
+struct Request<'a> {
+    arguments: &'a cli::Restore,
+    settings: &'a Settings,
+    reporter: &'a Reporter,
+}
+
+impl<'a> Request<'a> {
+    fn plan(&self, backups: &Backups, in_use: InUse) -> Result<Plan<'a>> {
+        let places = Places::named(&self.arguments.data)?;
+        let origin = Origin::find(&self.arguments.snapshot, backups)?;
+        let wanted = match self.arguments.only {
+            Some(half) => Wanted::Half(half),
+            None if self.arguments.rebuild => Wanted::Rebuilt(Rebuilding::new(&self.settings.mapping, self.reporter)?),
+            None => Wanted::Everything,
+        };
+        Plan::new(origin, &places, wanted, in_use)
+    }
+
+    fn carry_out(&self, backups: &LockedBackups, in_use: InUse) -> Result<(Restore, Vec<Made>)> {
+        let plan = self.plan(backups, in_use)?;
+        if let Origin::Snapshot(manifest) = &plan.origin {
+            for finding in manifest.findings.iter().filter(|finding| finding.level == Level::Error) {
+                self.reporter.warn(format_args!("found when the snapshot was taken: {finding}"));
+            }
         }
-    }
-    let plan = Plan::new(origin, &places, arguments.only, in_use)?;
-    in_use::ensure_free(&plan.restore.moves, in_use)?;
-    for one in &plan.restore.moves {
-        if let Some(folder) = one.live.parent() {
-            std::fs::create_dir_all(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+        in_use::ensure_free(&plan.restore.moves, in_use)?;
+        for one in &plan.restore.moves {
+            if let Some(folder) = one.live.parent() {
+                std::fs::create_dir_all(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+            }
         }
+        restore::announce(backups, &plan.restore)?;
+        let restored = self.stage_and_swap(&plan, backups, in_use);
+        if restored.is_err() {
+            // What cannot be undone now is undone by the next run.
+            let _ = journal::recover(backups);
+        }
+        restored
     }
-    restore::announce(backups, &plan.restore)?;
-    let staged = restore::stage(&plan, backups)
-        .and_then(|()| in_use::ensure_free(&plan.restore.moves, in_use))
-        .and_then(|()| restore::swap(backups, plan.restore));
-    if staged.is_err() {
-        // What cannot be undone now is undone by the next run.
-        let _ = journal::recover(backups);
+
+    fn stage_and_swap(&self, plan: &Plan<'_>, backups: &LockedBackups, in_use: InUse) -> Result<(Restore, Vec<Made>)> {
+        let Staged { made, left_out } = restore::stage(plan, backups)?;
+        in_use::ensure_free(&plan.restore.moves, in_use)?;
+        let restored = restore::swap(backups, plan.restore.clone())?;
+        left_out.iter().for_each(|left_out| self.reporter.warn(format_args!("not restored: {left_out}")));
+        Ok((restored, made))
     }
-    staged
 }
 
 fn run_after(command: &str) -> Result<()> {
@@ -134,6 +155,8 @@ struct Report {
     dry_run: bool,
     from: String,
     moves: Vec<Moved>,
+    /// Indexes that were made of the database instead of restored.
+    rebuilt: Vec<Made>,
     #[serde(skip)]
     outcome: Outcome,
 }
@@ -149,13 +172,14 @@ struct Moved {
 }
 
 impl Report {
-    fn of(restore: &Restore, outcome: Outcome) -> Self {
+    fn of(restore: &Restore, rebuilt: Vec<Made>, outcome: Outcome) -> Self {
         let moved = restore.moves.iter().map(|one| {
             let kept = if outcome == Outcome::DryRun { &one.live } else { &one.aside };
             let undo = std::fs::symlink_metadata(kept).is_ok().then(|| one.aside.clone());
             Moved { half: one.half, to: one.live.clone(), undo, is_removal: one.staged.is_none() }
         });
-        Self { dry_run: outcome == Outcome::DryRun, from: restore.from.clone(), moves: moved.collect(), outcome }
+        let (dry_run, from) = (outcome == Outcome::DryRun, restore.from.clone());
+        Self { dry_run, from, moves: moved.collect(), rebuilt, outcome }
     }
 }
 
@@ -170,6 +194,7 @@ impl fmt::Display for Report {
                 None => writeln!(f)?,
             }
         }
+        self.rebuilt.iter().try_for_each(|made| write!(f, "  made {made}"))?;
         if self.outcome == Outcome::Done {
             writeln!(
                 f,

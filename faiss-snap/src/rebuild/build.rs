@@ -1,5 +1,6 @@
-//! The making of one index: beside the old one, which goes when the new one is complete and checked.
+//! The making of indexes, in a folder of their own: nothing that is there changes.
 
+use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -11,18 +12,20 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use faiss_snap::deep::{DeepCheck, Outcome};
 use faiss_snap::index_file::{Inspection, inspect};
-use golden::cli::Progress;
+use faiss_snap::program;
+use golden::cli::{Progress, Reporter};
 use golden::{Context, Error, Kind, Result};
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use serde::Serialize;
 use serde_json::json;
 
-use super::{Job, sidecar};
-use crate::backups::{remove, sync_folder};
+use super::plan::stem;
+use super::{Design, Job, Length, sidecar};
+use crate::backups::sync_folder;
+use crate::relative_path::RelativePath;
+use crate::restore::Owner;
 use crate::vectors::{StoredVector, shown};
-
-/// The folder, among the indexes, in which new ones are made.
-pub const WORK: &str = ".faiss-snap.rebuild.tmp";
 
 /// How long FAISS may take to check an index.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -30,40 +33,99 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// What is kept of what the program prints.
 const MAX_OUTPUT: u64 = 64 * 1024;
 
-/// Where indexes are made. Goes when it is dropped.
+/// Where indexes are made.
 pub struct Workshop<'a> {
-    program: &'a Path,
-    folder: &'a Path,
-    work: PathBuf,
+    program: PathBuf,
+    /// The indexes that are to be replaced.
+    old: &'a Path,
+    work: &'a Path,
+}
+
+/// An index that was made, or is to be.
+#[derive(Serialize)]
+pub struct Made {
+    /// Its file in the folder.
+    pub path: RelativePath,
+    /// Whose vectors it holds.
+    pub of: String,
+    /// How many there are.
+    pub count: u64,
+    /// How it is.
+    #[serde(flatten)]
+    pub design: Design,
+    /// Whether it takes the place of a file.
+    pub replaces: bool,
+    /// What beside it is not of it any more.
+    pub stale: Vec<String>,
+}
+
+impl Made {
+    /// What comes of a job.
+    pub fn of(job: &Job, stale: Vec<String>) -> Self {
+        let Job { path, rows, count, design, replaces } = job;
+        let (path, of, design) = (path.clone(), rows.name.clone(), design.clone());
+        Self { path, of, count: *count, design, replaces: *replaces, stale }
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, of, count, design: Design { factory, metric, length }, stale, .. } = self;
+        let length = if *length == Length::One { ", of length 1" } else { "" };
+        let of = golden::visible(of);
+        writeln!(f, "{path}: {factory} by {}, {count} vector(s) of {of}{length}", metric.name())?;
+        stale
+            .iter()
+            .try_for_each(|what| writeln!(f, "  warning: {}: the application has to renew it", golden::visible(what)))
+    }
 }
 
 impl<'a> Workshop<'a> {
-    /// Among the indexes of `folder`, so that a rename brings them into place. What an interrupted run left there
-    /// is removed.
-    pub fn open(program: &'a Path, folder: &'a Path) -> Result<Self> {
-        let work = folder.join(WORK);
-        remove(&work)?;
-        let made = DirBuilder::new().mode(0o700).create(&work);
-        made.context(|| format!("cannot write in {}", folder.display()))?;
-        Ok(Self { program, folder, work })
+    /// Makes the folder `work` for what is to replace files of `old`.
+    pub fn open(old: &'a Path, work: &'a Path) -> Result<Self> {
+        let program = program::faiss()?;
+        let made = DirBuilder::new().mode(0o700).create(work);
+        made.context(|| format!("cannot make the folder {}", work.display()))?;
+        Ok(Self { program, old, work })
     }
 
-    /// Makes an index, has FAISS check it, and puts it and its sidecar in the place of the old. Says what beside it
-    /// is not of it any more.
-    pub fn make(&self, job: &Job, connection: &Connection, progress: &Progress) -> Result<Vec<String>> {
-        let made = self.work.join(job.path.as_str());
-        self.build(job, connection, &made, progress)?;
-        self.check(job, &made)?;
-        let mut stale = sidecar::bring_up_to_date(job, self.folder, &self.work, &made)?;
-        if fs::symlink_metadata(self.folder.join(format!("{}.npz", super::plan::stem(&job.path)))).is_ok() {
-            stale.push(format!("{}.npz is as it was", super::plan::stem(&job.path)));
+    /// Makes all, one after the other, and has FAISS check each. They are on disk then, as their places ask for.
+    pub fn make(&self, jobs: &[Job], connection: &Connection, reporter: &Reporter) -> Result<Vec<Made>> {
+        let mut all = Vec::new();
+        for job in jobs {
+            let progress = Progress::start(reporter, "rebuilding", "vectors", Some(job.count));
+            let made = job.path.inside(self.work);
+            self.build(job, connection, &made, &progress)?;
+            self.check(job, &made)?;
+            let mut stale = sidecar::bring_up_to_date(job, self.old, self.work, &made)?;
+            if fs::symlink_metadata(self.old.join(format!("{}.npz", stem(&job.path)))).is_ok() {
+                stale.push(format!("{}.npz is as it was", stem(&job.path)));
+            }
+            all.push(Made::of(job, stale));
         }
-        self.put_in_place(job)?;
-        Ok(stale)
+        for name in self.names()? {
+            let (old, made) = (self.old.join(&name), self.work.join(&name));
+            Owner::at(&old).give(&made);
+            if let Ok(old) = fs::metadata(&old) {
+                fs::set_permissions(&made, old.permissions()).context(|| format!("cannot write {}", made.display()))?;
+            }
+        }
+        sync_folder(self.work)?;
+        Ok(all)
+    }
+
+    /// The files that were made: indexes, and what belongs beside them.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let cannot = || format!("cannot read the folder {}", self.work.display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.work).context(cannot)? {
+            names.extend(entry.context(cannot)?.file_name().into_string());
+        }
+        Ok(names)
     }
 
     fn build(&self, job: &Job, connection: &Connection, made: &Path, progress: &Progress) -> Result<()> {
-        let mut command = Command::new(self.program);
+        let mut command = Command::new(&self.program);
         let design = &job.design;
         command.args(["--json", "build", "--factory", &design.factory, "--metric", design.metric.name(), "--output"]);
         command.arg(made).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -105,43 +167,12 @@ impl<'a> Workshop<'a> {
             Inspection::Known(index) if index.header.ntotal != job.count => {
                 wrong(format!("{} vectors of {}", index.header.ntotal, job.count))
             }
-            _ => match DeepCheck::with_program(self.program.to_owned(), PATIENCE).check(made) {
+            _ => match DeepCheck::with_program(self.program.clone(), PATIENCE).check(made) {
                 Outcome::Passed { .. } => Ok(()),
                 Outcome::Failed(problems) => wrong(problems.join("; ")),
                 Outcome::NotChecked(why) => wrong(why),
             },
         }
-    }
-
-    /// Everything that was made for it takes its name, the index last: whoever comes between sees sidecars that
-    /// are not of the old index.
-    fn put_in_place(&self, job: &Job) -> Result<()> {
-        let cannot = || format!("cannot write in {}", self.folder.display());
-        let index = self.work.join(job.path.as_str());
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.work).context(cannot)? {
-            files.push(entry.context(cannot)?.path());
-        }
-        files.sort_by_key(|file| *file == index);
-        for made in files {
-            let Some(name) = made.file_name() else { continue };
-            let place = self.folder.join(name);
-            // A link is followed, so that the file it points at is what changes.
-            let place = fs::canonicalize(&place).unwrap_or(place);
-            crate::restore::Owner::at(&place).give(&made);
-            if let Ok(old) = fs::metadata(&place) {
-                fs::set_permissions(&made, old.permissions()).context(cannot)?;
-            }
-            fs::rename(&made, &place).context(|| format!("cannot rename to {}", place.display()))?;
-        }
-        sync_folder(self.folder)
-    }
-}
-
-impl Drop for Workshop<'_> {
-    fn drop(&mut self) {
-        // Left behind, it is removed by the next run.
-        let _ = remove(&self.work);
     }
 }
 

@@ -3,8 +3,10 @@
 mod build;
 mod design;
 mod plan;
+mod replacement;
 mod sidecar;
 
-pub use build::{WORK, Workshop};
+pub use build::{Made, Workshop};
 pub use design::{Design, Length, Metric, Wish};
-pub use plan::{Job, Plan};
+pub use plan::{Job, Left, Plan};
+pub use replacement::{Replacement, WORK};

@@ -1,7 +1,9 @@
 //! Which indexes are to be made.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use faiss_snap::index_file::{Inspection, inspect};
@@ -32,8 +34,30 @@ pub struct Job {
 pub struct Plan {
     /// In the order of their making.
     pub jobs: Vec<Job>,
-    /// Files that stay as they are, and why.
-    pub left: Vec<String>,
+    /// Files that stay as they are.
+    pub left: Vec<Left>,
+}
+
+/// A file for which no index is made.
+pub enum Left {
+    /// The application goes by the `.npz` beside it, and takes a file that is not empty for the vectors.
+    Placeholder(RelativePath),
+    /// There are no vectors for it.
+    Vectorless {
+        /// The file.
+        path: RelativePath,
+        /// Where they should be.
+        rows: String,
+    },
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Placeholder(path) => write!(f, "{path} is a placeholder"),
+            Self::Vectorless { path, rows } => write!(f, "{path} stays as it is: {rows} has no vectors"),
+        }
+    }
 }
 
 /// A file of the folder that is an index, or says so.
@@ -97,10 +121,8 @@ impl Plan {
         let file = path.inside(folder);
         let old = existing.iter().find(|one| one.path == path);
         let design = match old.map(|one| &one.found) {
-            // The application goes by the .npz, and takes a file that is not empty for the vectors.
             Some(Inspection::Placeholder) => {
-                let why = format!("{path} is a placeholder and stays one; remove it to have an index made");
-                self.left.push(why);
+                self.left.push(Left::Placeholder(path));
                 return Ok(());
             }
             Some(found) => Design::like(&file, found, wish)?,
@@ -114,7 +136,7 @@ impl Plan {
         if count > 0 {
             self.jobs.push(Job { path, rows, count, design, replaces: old.is_some() });
         } else {
-            self.left.push(format!("{path} stays as it is: {} has no vectors", rows.name));
+            self.left.push(Left::Vectorless { path, rows: rows.name });
         }
         Ok(())
     }
@@ -129,7 +151,11 @@ fn named(name: &str) -> Result<RelativePath> {
 fn existing(folder: &Path) -> Result<Vec<Existing>> {
     let cannot_read = || format!("cannot read the folder {}", folder.display());
     let mut existing = Vec::new();
-    for entry in fs::read_dir(folder).context(cannot_read)? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(existing),
+        entries => entries.context(cannot_read)?,
+    };
+    for entry in entries {
         let path = entry.context(cannot_read)?.path();
         let Some(relative) = RelativePath::beneath(folder, &path).filter(|path| path.as_str() != WORK) else {
             continue;

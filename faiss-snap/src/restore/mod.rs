@@ -5,12 +5,14 @@
 pub mod in_use;
 mod plan;
 mod quiesce;
+mod rebuilt;
 mod stage;
 mod swap;
 mod undo;
 
-pub use plan::{Origin, Plan};
-pub use stage::{Owner, stage};
+pub use plan::{Origin, Plan, Wanted};
+pub use rebuilt::Rebuilding;
+pub use stage::{Owner, Staged, stage};
 pub use swap::swap;
 pub use undo::{is_record, record_of};
 

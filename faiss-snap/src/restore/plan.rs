@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use golden::{Context, Error, Result};
 
-use super::{InUse, Move, Phase, Restore, RestoreKind, folder_of};
+use super::{InUse, Move, Phase, Rebuilding, Restore, RestoreKind, folder_of};
 use crate::backups::{Backups, Contents};
 use crate::manifest::{Half, Manifest};
 use crate::selector::Selector;
@@ -23,11 +23,32 @@ pub enum Origin {
     BareDatabase(PathBuf),
 }
 
+/// What of it.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    /// All that it has.
+    Everything,
+    /// One half; the other stays as it is.
+    Half(Half),
+    /// The database, and indexes made of it.
+    Rebuilt(Rebuilding<'a>),
+}
+
+impl Wanted<'_> {
+    fn includes(self, half: Half) -> bool {
+        match self {
+            Self::Everything | Self::Rebuilt(_) => true,
+            Self::Half(wanted) => wanted == half,
+        }
+    }
+}
+
 /// What a restore will do.
-#[derive(Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// From where.
     pub origin: Origin,
+    /// What of it.
+    pub wanted: Wanted<'a>,
     /// The steps.
     pub restore: Restore,
 }
@@ -91,28 +112,36 @@ impl Origin {
     }
 }
 
-impl Plan {
-    /// Restores what the origin has, or one half of it. Where that would leave a pair of which one half is
-    /// older than the other, it stops.
-    pub fn new(origin: Origin, places: &Places, only: Option<Half>, in_use: InUse) -> Result<Self> {
+impl<'a> Plan<'a> {
+    /// Restores what is wanted of the origin. Where that would leave a pair of which one half is older than the
+    /// other, it stops.
+    pub fn new(origin: Origin, places: &Places, wanted: Wanted<'a>, in_use: InUse) -> Result<Self> {
+        let is_rebuilt = matches!(wanted, Wanted::Rebuilt(_));
+        if is_rebuilt && (places.database.is_none() || places.indexes.is_none() || !origin.has(Half::Db)) {
+            return Err(Error::usage(format!("{}: indexes are made of a database, beside it", origin.name()))
+                .guidance("name a backup that has a database, and both places: --data, or --db and --faiss"));
+        }
         let mut moves = Vec::new();
         for (half, place) in [(Half::Db, &places.database), (Half::Faiss, &places.indexes)] {
-            let Some(place) = place.as_deref().filter(|_| only.is_none_or(|only| only == half)) else { continue };
-            if origin.has(half) {
+            let Some(place) = place.as_deref().filter(|_| wanted.includes(half)) else { continue };
+            if origin.has(half) || is_rebuilt {
                 moves.push((half, resolved(place)?));
-            } else if only.is_some() {
+            } else if let Wanted::Half(_) = wanted {
                 return Err(Error::usage(format!("{} holds no {half}", origin.name())));
             } else if fs::symlink_metadata(place).is_ok() {
-                let (missing, other) = match half {
-                    Half::Db => ("database", "faiss"),
-                    Half::Faiss => ("indexes", "db"),
+                let (missing, way_out) = match half {
+                    Half::Db => ("database", "restore the other half alone with --only faiss"),
+                    Half::Faiss => (
+                        "indexes",
+                        "have them made anew with --rebuild, or restore the other half alone with --only db",
+                    ),
                 };
                 return Err(Error::usage(format!(
                     "{} holds no {missing}: those at {} would not belong to what is restored",
                     origin.name(),
                     place.display()
                 ))
-                .guidance(format!("restore the other half alone with --only {other}")));
+                .guidance(way_out));
             }
         }
         if moves.is_empty() {
@@ -121,7 +150,7 @@ impl Plan {
         let number = free_number(moves.iter().map(|(_, live)| live.as_path()));
         let moves = moves.into_iter().map(|(half, live)| step(half, live, number)).collect::<Result<_>>()?;
         let restore = Restore { kind: RestoreKind::Copy, phase: Phase::Staging, from: origin.name(), moves, in_use };
-        Ok(Self { origin, restore })
+        Ok(Self { origin, wanted, restore })
     }
 }
 

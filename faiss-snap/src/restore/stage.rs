@@ -12,37 +12,56 @@ use golden::cli::begins_with;
 use golden::store::sqlite::open_for_reading;
 use golden::{Context, Error, Result};
 
-use super::plan::Origin;
-use super::{Plan, folder_of};
+use super::{Move, Origin, Plan, Wanted, folder_of};
 use crate::backups::{Backups, sync_folder};
 use crate::capture::back_up;
 use crate::hash;
 use crate::manifest::{Content, DatabaseHalf, EntryKind, FileRecord, Half, IndexHalf, Level, Manifest, Mode};
+use crate::rebuild::Made;
 use crate::sqlite;
 use crate::stamp::Compression;
 use crate::verification::open_regular;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Makes everything that is to take a place.
-pub fn stage(plan: &Plan, backups: &Backups) -> Result<()> {
-    for one in &plan.restore.moves {
-        let Some(staged) = one.staged.as_deref() else { continue };
-        match (&plan.origin, one.half) {
-            (Origin::Snapshot(manifest), Half::Db) => {
-                let half = manifest.database.as_ref().ok_or_else(nothing)?;
-                snapshot_database(manifest, half, backups, staged)?;
+/// What a person should know of what was staged.
+#[derive(Default)]
+pub struct Staged {
+    /// Indexes that were made of the database.
+    pub made: Vec<Made>,
+    /// What of the snapshot was left out, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Makes everything that is to take a place, the database first.
+pub fn stage(plan: &Plan<'_>, backups: &Backups) -> Result<Staged> {
+    let mut result = Staged::default();
+    let mut database = None;
+    for Move { half, live, staged, .. } in &plan.restore.moves {
+        let Some(staged) = staged.as_deref() else { continue };
+        match (half, &plan.origin, plan.wanted) {
+            (Half::Db, origin, _) => {
+                match origin {
+                    Origin::Snapshot(manifest) => {
+                        let half = manifest.database.as_ref().ok_or_else(nothing)?;
+                        snapshot_database(manifest, half, backups, staged)?;
+                    }
+                    Origin::BareDatabase(file) => bare_database(file, staged)?,
+                }
+                finish_database(origin, staged, live)?;
+                database = Some(staged);
             }
-            (Origin::Snapshot(manifest), Half::Faiss) => {
+            (Half::Faiss, _, Wanted::Rebuilt(rebuilding)) => {
+                result.made = rebuilding.stage(database.ok_or_else(nothing)?, live, staged)?;
+            }
+            (Half::Faiss, Origin::Snapshot(manifest), _) => {
                 let half = manifest.indexes.as_ref().ok_or_else(nothing)?;
-                indexes(half, &backups.path(&manifest.stamp.indexes()), staged, Owner::at(&one.live))?;
-                continue;
+                result.left_out = indexes(half, &backups.path(&manifest.stamp.indexes()), staged, live)?;
             }
-            (Origin::BareDatabase(file), _) => bare_database(file, staged)?,
+            (Half::Faiss, Origin::BareDatabase(_), _) => return Err(nothing()),
         }
-        finish_database(&plan.origin, staged, &one.live)?;
     }
-    Ok(())
+    Ok(result)
 }
 
 fn nothing() -> Error {
@@ -107,7 +126,10 @@ fn finish_database(origin: &Origin, staged: &Path, live: &Path) -> Result<()> {
     Ok(())
 }
 
-fn indexes(half: &IndexHalf, from: &Path, staged: &Path, owner: Owner) -> Result<()> {
+/// Says which links were left out: whoever wrote the manifest may have them lead anywhere.
+fn indexes(half: &IndexHalf, from: &Path, staged: &Path, live: &Path) -> Result<Vec<String>> {
+    let owner = Owner::at(live);
+    let mut left_out = Vec::new();
     make_folder(staged)?;
     for entry in &half.entries {
         let (from, to) = (entry.path.inside(from), entry.path.inside(staged));
@@ -121,13 +143,21 @@ fn indexes(half: &IndexHalf, from: &Path, staged: &Path, owner: Owner) -> Result
     for entry in half.entries.iter().rev() {
         let to = entry.path.inside(staged);
         match &entry.kind {
-            EntryKind::Symlink { target } => symlink(target, &to).context(|| cannot_write(&to))?,
+            EntryKind::Symlink { target } => {
+                let is_there = || fs::read_link(entry.path.inside(live)).is_ok_and(|now| now == Path::new(target));
+                if entry.path.keeps_inside(target) || is_there() {
+                    symlink(target, &to).context(|| cannot_write(&to))?;
+                } else {
+                    left_out.push(format!("the link {} leads out of the folder, to {target}", entry.path));
+                }
+            }
             EntryKind::Folder { mode } => finish_folder(&to, *mode)?,
             EntryKind::File(_) => {}
         }
     }
     owner.give(staged);
-    finish_folder(staged, half.mode)
+    finish_folder(staged, half.mode)?;
+    Ok(left_out)
 }
 
 fn copy_file(record: &FileRecord, from: &Path, to: &Path) -> Result<()> {

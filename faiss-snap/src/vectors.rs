@@ -82,15 +82,23 @@ impl Rows {
         &self.id
     }
 
-    /// The vector of an id, as the bytes that are stored.
-    pub fn vector(&self, connection: &Connection, id: i64) -> Result<Option<Vec<u8>>> {
-        let sql = format!(
-            "SELECT CAST({} AS BLOB) FROM {} AND {} = ?1",
-            quote(&self.vector),
-            self.with_vectors(),
-            quote(&self.id)
-        );
-        Ok(connection.prepare_cached(&sql)?.query_row([id], |row| row.get(0)).optional()?)
+    /// Hands out the vectors of some ids, as the bytes that are stored. The ids have no index in many a database, so
+    /// all are looked for at once.
+    pub fn of_ids<'i>(
+        &self,
+        connection: &Connection,
+        ids: impl Iterator<Item = &'i i64>,
+        mut each: impl FnMut(i64, &[u8]),
+    ) -> Result<()> {
+        let ids: Vec<_> = ids.map(i64::to_string).collect();
+        let (id, vector) = (quote(&self.id), quote(&self.vector));
+        let sql = format!("SELECT {id}, {vector} FROM {} AND {id} IN ({})", self.with_vectors(), ids.join(", "));
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(row.get(0)?, row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?);
+        }
+        Ok(())
     }
 
     /// How many rows have a vector.

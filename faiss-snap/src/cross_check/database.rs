@@ -9,7 +9,7 @@ use golden::store::sqlite::quote;
 use rusqlite::Connection;
 
 use super::Store;
-use super::sample::{self, Ids};
+use super::sample::{self, StoredIds};
 use crate::manifest::{Finding, Level};
 use crate::sqlite::open_unchanging;
 use crate::vectors::{Rows, chunks, datasets};
@@ -50,47 +50,36 @@ pub fn check(database: &Path, stores: &[Store], mapping: &Mapping) -> Result<Vec
 
 /// Dimension, count, ids, and a sample of the vectors themselves.
 fn compare(connection: &Connection, rows: &Rows, store: &Store) -> Result<Vec<Finding>> {
-    let vector = quote(&rows.vector);
-    let sql = format!(
-        "SELECT count(*), count(*) FILTER (WHERE typeof({vector}) = 'blob'), min(length({vector})), max(length({vector})),
-                count(*) FILTER (WHERE typeof({}) = 'integer') FROM {}",
-        quote(rows.id()),
-        rows.with_vectors()
-    );
-    let (count, blobs, shortest, longest, integers): (u64, u64, Option<u64>, Option<u64>, u64) =
-        connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
+    let ids = sample::note_ids(connection, store)?;
+    let facts = Facts::of(connection, rows, ids.is_some())?;
     let name = &rows.name;
     let mut findings = Vec::new();
     let expected = u64::from(store.dimension) * 4;
-    let is_raw = blobs == count;
-    if is_raw && count > 0 && (shortest, longest) != (Some(expected), Some(expected)) {
-        let dimensions = [shortest, longest].map(|length| length.unwrap_or_default() / 4);
+    let is_raw = facts.blobs == facts.count;
+    if is_raw && facts.count > 0 && (facts.shortest, facts.longest) != (expected, expected) {
+        let dimensions = [facts.shortest, facts.longest].map(|length| length / 4);
         let message =
             format!("vectors of {} numbers; {name} has {} to {}", store.dimension, dimensions[0], dimensions[1]);
         findings.push(store.finding(Level::Error, message));
     }
-    if count != store.count {
-        findings.push(store.finding(Level::Error, format!("holds {} vectors, {name} has {count}", store.count)));
+    if facts.count != store.count {
+        findings
+            .push(store.finding(Level::Error, format!("holds {} vectors, {name} has {}", store.count, facts.count)));
     }
-    if integers == count {
-        match sample::ids(connection, store, rows)? {
-            Ids::Positions => {}
-            Ids::Compared { unknown, missing, repeated } => {
-                let counts = [
-                    (unknown, "that the database has not"),
-                    (missing, "of the database missing"),
-                    (repeated, "more than once"),
-                ];
-                for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
-                    findings.push(store.finding(Level::Error, format!("{number} id(s) {what}, held against {name}")));
-                }
-                if is_raw && findings.is_empty() {
-                    let sample::Sample { looked_at, different } = sample::vectors(connection, store, rows)?;
-                    if different > 0 {
-                        let message = format!("{different} of {looked_at} sampled vectors differ from {name}");
-                        findings.push(store.finding(Level::Error, message));
-                    }
-                }
+    if let Some(StoredIds { different, repeated }) = ids.filter(|_| facts.integers == facts.count) {
+        let counts = [
+            (different.saturating_sub(facts.ids_in_both), "that the database has not"),
+            (facts.ids.saturating_sub(facts.ids_in_both), "of the database missing"),
+            (repeated, "more than once"),
+        ];
+        for (number, what) in counts.into_iter().filter(|(number, _)| *number > 0) {
+            findings.push(store.finding(Level::Error, format!("{number} id(s) {what}, held against {name}")));
+        }
+        if is_raw && findings.is_empty() {
+            let sample::Sample { looked_at, different } = sample::vectors(connection, store, rows)?;
+            if different > 0 {
+                let message = format!("{different} of {looked_at} sampled vectors differ from {name}");
+                findings.push(store.finding(Level::Error, message));
             }
         }
     }
@@ -98,4 +87,47 @@ fn compare(connection: &Connection, rows: &Rows, store: &Store) -> Result<Vec<Fi
         findings.push(store.finding(Level::Ok, format!("agrees with {name}")));
     }
     Ok(findings)
+}
+
+/// What one reading of the rows tells.
+struct Facts {
+    count: u64,
+    /// Vectors that are stored as bytes.
+    blobs: u64,
+    shortest: u64,
+    longest: u64,
+    /// Ids that are integers.
+    integers: u64,
+    /// Different ids, where they can be held against those of a store.
+    ids: u64,
+    /// Those of them that the store has.
+    ids_in_both: u64,
+}
+
+impl Facts {
+    fn of(connection: &Connection, rows: &Rows, has_ids: bool) -> Result<Self> {
+        let (id, vector) = (quote(rows.id()), quote(&rows.vector));
+        let ids = match has_ids {
+            true => format!("count(DISTINCT {id}), count(DISTINCT {id}) FILTER (WHERE {id} IN temp.index_ids)"),
+            false => "0, 0".to_owned(),
+        };
+        let sql = format!(
+            "SELECT count(*), count(*) FILTER (WHERE typeof({vector}) = 'blob'),
+                    ifnull(min(length({vector})), 0), ifnull(max(length({vector})), 0),
+                    count(*) FILTER (WHERE typeof({id}) = 'integer'), {ids} FROM {}",
+            rows.with_vectors()
+        );
+        let facts = connection.query_row(&sql, [], |row| {
+            Ok(Self {
+                count: row.get(0)?,
+                blobs: row.get(1)?,
+                shortest: row.get(2)?,
+                longest: row.get(3)?,
+                integers: row.get(4)?,
+                ids: row.get(5)?,
+                ids_in_both: row.get(6)?,
+            })
+        });
+        Ok(facts?)
+    }
 }

@@ -1,8 +1,8 @@
 //! Ids and vectors of a store, one after the other, against the database.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
-use golden::store::sqlite::quote;
 use golden::{Context, Result};
 use rusqlite::Connection;
 
@@ -15,19 +15,12 @@ const SAMPLES: u64 = 32;
 /// How far directions may be apart: applications normalise, and compute in single precision.
 const LEAST_COSINE: f64 = 0.999;
 
-/// How the ids of a store compare.
-pub enum Ids {
-    /// It has none of its own.
-    Positions,
-    /// So many of each.
-    Compared {
-        /// Not in the database.
-        unknown: u64,
-        /// In the database alone.
-        missing: u64,
-        /// There more than once.
-        repeated: u64,
-    },
+/// The ids of a store, as a temporary table `index_ids` of the connection: they may be many.
+pub struct StoredIds {
+    /// How many different ones.
+    pub different: u64,
+    /// How many are there once more.
+    pub repeated: u64,
 }
 
 /// What a sample came to.
@@ -37,29 +30,24 @@ pub struct Sample {
     pub different: u64,
 }
 
-/// Holds the ids against the column, in a temporary table: they may be many.
-pub fn ids(connection: &Connection, store: &Store, rows: &Rows) -> Result<Ids> {
-    let Some(ids) = stored_ids(store)? else { return Ok(Ids::Positions) };
+/// Fills the table; none where the store has no ids of its own.
+pub fn note_ids(connection: &Connection, store: &Store) -> Result<Option<StoredIds>> {
+    let Some(ids) = stored_ids(store)? else { return Ok(None) };
     connection.execute_batch(
         "CREATE TEMP TABLE IF NOT EXISTS index_ids (id INTEGER PRIMARY KEY); DELETE FROM temp.index_ids; BEGIN",
     )?;
-    let mut repeated = 0;
+    let mut noted = StoredIds { different: 0, repeated: 0 };
     {
         let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO temp.index_ids VALUES (?1)")?;
         for id in ids {
-            repeated += u64::from(insert.execute([id?])? == 0);
+            match insert.execute([id?])? {
+                0 => noted.repeated += 1,
+                _ => noted.different += 1,
+            }
         }
     }
     connection.execute_batch("COMMIT")?;
-    let column = quote(rows.id());
-    let count = |sql: String| connection.query_row(&sql, [], |row| row.get(0));
-    let database = format!("SELECT {column} FROM {}", rows.with_vectors());
-    let unknown = count(format!("SELECT count(*) FROM temp.index_ids WHERE id NOT IN ({database})"))?;
-    let missing = count(format!(
-        "SELECT count(DISTINCT {column}) FROM {} AND {column} NOT IN temp.index_ids",
-        rows.with_vectors()
-    ))?;
-    Ok(Ids::Compared { unknown, missing, repeated })
+    Ok(Some(noted))
 }
 
 fn stored_ids(store: &Store) -> Result<Option<Box<dyn Iterator<Item = Result<i64>> + '_>>> {
@@ -79,32 +67,36 @@ fn open(path: &std::path::Path) -> Result<File> {
 
 /// Compares vectors that are stored as they were given, some from everywhere in the store.
 pub fn vectors(connection: &Connection, store: &Store, rows: &Rows) -> Result<Sample> {
+    let vectors = some_vectors(store)?;
     let mut sample = Sample::default();
-    let Some(ids) = stored_ids(store)? else { return Ok(sample) };
+    rows.of_ids(connection, vectors.keys(), |id, stored| {
+        sample.looked_at += 1;
+        sample.different += u64::from(!vectors.get(&id).is_some_and(|vector| is_same_direction(vector, stored)));
+    })?;
+    Ok(sample)
+}
+
+/// By id; none where the store has no ids, or not its vectors as they were given.
+fn some_vectors(store: &Store) -> Result<BTreeMap<i64, Vec<f32>>> {
+    let mut vectors = BTreeMap::new();
+    let Some(ids) = stored_ids(store)? else { return Ok(vectors) };
     let step = (store.count / SAMPLES).max(1);
-    let mut compare = |id: i64, vector: &[f32]| -> Result<()> {
-        if let Some(stored) = rows.vector(connection, id)? {
-            sample.looked_at += 1;
-            sample.different += u64::from(!is_same_direction(vector, &stored));
-        }
-        Ok(())
-    };
     match &store.vectors {
         Vectors::Index { file, index } => {
-            let Some(stored) = index.rows else { return Ok(sample) };
+            let Some(stored) = index.rows else { return Ok(vectors) };
             let mut reader = open(file)?;
             for (position, id) in (0..).zip(ids).filter(|(position, _): &(u64, _)| position % step == 0) {
-                compare(id?, &stored.read(&mut reader, position)?)?;
+                vectors.insert(id?, stored.read(&mut reader, position)?);
             }
         }
         Vectors::Npz(npz) => {
             let numbered = (0_u64..).zip(ids.zip(npz.vectors()?));
             for (_, (id, vector)) in numbered.filter(|(position, _)| position % step == 0) {
-                compare(id?, &vector?)?;
+                vectors.insert(id?, vector?);
             }
         }
     }
-    Ok(sample)
+    Ok(vectors)
 }
 
 /// Whether a vector and the stored bytes of another are the same, or were before one was normalised.

@@ -82,24 +82,40 @@ impl Drop for Unpublished<'_> {
     }
 }
 
-/// Makes `app_latest.db` a copy of a snapshot's database.
-pub fn set_latest(backups: &LockedBackups, manifest: &Manifest) -> Result<()> {
-    let Some(database) = &manifest.database else { return Ok(()) };
-    let temporary = backups.temporary("latest");
-    remove(&temporary)?;
-    let (name, other) = match database.compression {
-        Compression::None => (latest_name(Compression::None), latest_name(Compression::Gzip)),
-        Compression::Gzip => (latest_name(Compression::Gzip), latest_name(Compression::None)),
-    };
-    let replaced = reflink_or_copy(&backups.path(&manifest.stamp.database(database.compression)), &temporary)
-        .and_then(|()| fs::rename(&temporary, backups.path(name)).map_err(Error::from));
-    if let Err(error) = replaced {
-        let _ = remove(&temporary);
-        return Err(error.context(format!("the snapshot {} was taken, but {name} is not of it", manifest.stamp)));
+/// A copy of a snapshot's database that is to be `app_latest.db`.
+pub struct Latest {
+    temporary: PathBuf,
+    compression: Compression,
+    copied: Result<()>,
+}
+
+impl Latest {
+    /// Copies a database that will not change.
+    pub fn copy(backups: &LockedBackups, database: &Path, compression: Compression) -> Self {
+        let temporary = backups.temporary("latest");
+        let copied = remove(&temporary).and_then(|()| reflink_or_copy(database, &temporary));
+        if copied.is_err() {
+            // The snapshot may need the space.
+            let _ = remove(&temporary);
+        }
+        Self { temporary, compression, copied }
     }
-    // The other form would be an older database under the name of the latest.
-    remove(&backups.path(other))?;
-    backups.sync()
+
+    /// Gives it its name, when the snapshot exists.
+    pub fn publish(self, backups: &LockedBackups, stamp: Stamp) -> Result<()> {
+        let (name, other) = match self.compression {
+            Compression::None => (latest_name(Compression::None), latest_name(Compression::Gzip)),
+            Compression::Gzip => (latest_name(Compression::Gzip), latest_name(Compression::None)),
+        };
+        let replaced = self.copied.and_then(|()| fs::rename(&self.temporary, backups.path(name)).map_err(Error::from));
+        if let Err(error) = replaced {
+            let _ = remove(&self.temporary);
+            return Err(error.context(format!("the snapshot {stamp} was taken, but {name} is not of it")));
+        }
+        // The other form would be an older database under the name of the latest.
+        remove(&backups.path(other))?;
+        backups.sync()
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -36,15 +36,19 @@ pub fn capture(source: &Path, plain: &Path) -> Result<CapturedDatabase> {
     let journal_mode = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     back_up(&connection, plain)?;
     drop(connection);
-    // Two readings of the same pages, the second out of memory.
-    let (content, inspection) = thread::scope(|scope| {
-        let content = scope.spawn(|| hash::file(plain));
-        (content.join_or_fail(), sqlite::inspect(plain))
+    // Two readings of the same pages, out of memory, while they are on their way to the disk.
+    let cannot_write = || format!("cannot write {}", plain.display());
+    let (written, content, inspection) = thread::scope(|scope| {
+        let sync = || File::open(plain).and_then(|file| file.sync_all()).context(cannot_write);
+        let (written, content) = (scope.spawn(sync), scope.spawn(|| hash::file(plain)));
+        let inspection = sqlite::inspect(plain);
+        (written.join_or_fail(), content.join_or_fail(), inspection)
     });
+    written?;
     let Inspection { findings, rows } = inspection?;
     let mode = Mode::of(&metadata);
     let file = File::open(plain).context(|| format!("cannot read {}", plain.display()))?;
-    finish(&file, mode).context(|| format!("cannot write {}", plain.display()))?;
+    finish(&file, mode).context(cannot_write)?;
     let half = DatabaseHalf {
         source: source.display().to_string(),
         compression: Compression::None,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use chrono::{DateTime, Utc};
 use golden::cli::Reporter;
@@ -21,7 +21,7 @@ use crate::cli;
 use crate::cross_check;
 use crate::manifest::{FORMAT, Finding, Half, Level, Manifest};
 use crate::personal;
-use crate::publish::{Unpublished, set_latest};
+use crate::publish::{Latest, Unpublished};
 use crate::source::Places;
 use crate::stamp::{Compression, Stamp};
 
@@ -35,8 +35,10 @@ pub fn run(arguments: &cli::Create, reporter: &Reporter) -> Result<ExitCode> {
         keep_apart(indexes, backups.folder())?;
     }
     let backups = locked(&backups, reporter)?;
-    let created = Creation { arguments, places: &places, settings, backups: &backups }.run()?;
-    set_latest(&backups, &created.manifest)?;
+    let (created, latest) = Creation { arguments, places: &places, settings, backups: &backups }.run()?;
+    if let Some(latest) = latest {
+        latest.publish(&backups, created.manifest.stamp)?;
+    }
     let level = created.manifest.level();
     reporter.report(&created, level > Level::Ok)?;
     Ok(if level == Level::Error { Kind::Data.into() } else { ExitCode::SUCCESS })
@@ -60,7 +62,7 @@ struct Creation<'a> {
 }
 
 impl Creation<'_> {
-    fn run(&self) -> Result<Created> {
+    fn run(&self) -> Result<(Created, Option<Latest>)> {
         let created_at = Utc::now();
         let earlier = self.backups.contents()?;
         let stamp = free_stamp(self.backups, created_at)?;
@@ -75,9 +77,7 @@ impl Creation<'_> {
                 scope.spawn(|| FolderCapture::begin(source, folder.clone(), &excluded, previous.as_ref()))
             });
             let database = self.places.database.as_deref().map(|source| capture_database(source, &plain));
-            let joined = indexes
-                .map(|thread| thread.join().unwrap_or_else(|_| Err(Error::environment("a thread ended unexpectedly"))));
-            (database.transpose(), joined.transpose())
+            (database.transpose(), indexes.map(joined).transpose())
         });
         let (mut database, indexes) = (database?, indexes?);
         let mut indexes = indexes.map(FolderCapture::finish).transpose()?;
@@ -85,12 +85,15 @@ impl Creation<'_> {
         if let Some(database) = database.as_mut().filter(|_| self.arguments.check_pii) {
             database.findings.extend(personal::check(&plain, &self.personal_data())?);
         }
-        if let Some(indexes) = &mut indexes {
-            let checked = cross_check(&folder, indexes, database.as_ref().map(|_| &*plain), &self.settings)?;
-            findings.extend(checked);
-        }
-        if let Some(database) = database.as_mut().filter(|_| self.arguments.gzip) {
-            database.compress(&plain, &unpublished.path(&stamp.database(Compression::Gzip)))?;
+        let plain_database = database.as_ref().map(|_| &*plain);
+        let (latest, checked) = thread::scope(|scope| {
+            let latest = database.as_mut().map(|database| scope.spawn(|| self.latest(database, &unpublished, stamp)));
+            let checked = indexes.as_mut().map(|indexes| cross_check(&folder, indexes, plain_database, &self.settings));
+            (latest.map(joined).transpose(), checked.transpose())
+        });
+        findings.extend(checked?.unwrap_or_default());
+        let latest = latest?;
+        if self.arguments.gzip {
             crate::backups::remove(&plain)?;
         }
         let linked = indexes.as_ref().map_or(0, |indexes| indexes.linked);
@@ -117,7 +120,18 @@ impl Creation<'_> {
             rest: Map::new(),
         };
         unpublished.publish(&manifest)?;
-        Ok(Created { linked, manifest })
+        Ok((Created { linked, manifest }, latest))
+    }
+
+    /// Compresses the database where that is asked for, and copies what then stands in the snapshot.
+    fn latest(&self, database: &mut CapturedDatabase, unpublished: &Unpublished<'_>, stamp: Stamp) -> Result<Latest> {
+        let plain = unpublished.path(&stamp.database(Compression::None));
+        if !self.arguments.gzip {
+            return Ok(Latest::copy(self.backups, &plain, Compression::None));
+        }
+        let compressed = unpublished.path(&stamp.database(Compression::Gzip));
+        database.compress(&plain, &compressed)?;
+        Ok(Latest::copy(self.backups, &compressed, Compression::Gzip))
     }
 
     /// What the settings ask for; where they ask for nothing, the option asks for warnings.
@@ -136,6 +150,11 @@ impl Creation<'_> {
         let folder = self.backups.path(&snapshot.stamp().indexes());
         (reuse == Reuse::Unchanged).then(|| Previous::new(&snapshot.manifest, folder))
     }
+}
+
+/// The result of a thread; that it panicked is an error like others.
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(Error::environment("a thread ended unexpectedly")))
 }
 
 /// Looks into the indexes, and holds them against the database. That it cannot is a finding too.

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::Value;
 use tempfile::TempDir;
+use wait4::Wait4;
 
 use crate::run::Run;
 use crate::tools;
@@ -157,6 +158,16 @@ impl Sandbox {
             return None;
         }
         Some(unshare(&format!("{mount} && {script}")))
+    }
+
+    /// Runs a shell script that must succeed, and gives the processor's time that it took in user mode, with all that
+    /// it ran: what else the machine does hardly matters to that.
+    #[track_caller]
+    pub fn user_time(&self, script: &str) -> Duration {
+        let mut bash = self.bash(script);
+        let used = bash.stdout(Stdio::null()).spawn().expect("bash").wait4().expect("it ends");
+        assert!(used.status.success(), "{script}");
+        used.rusage.utime
     }
 
     /// Runs a Python script of `tests/python` with arguments.

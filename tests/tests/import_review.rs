@@ -453,30 +453,37 @@ fn a_search_index_follows_rows_that_exchange_their_places() {
 
 #[test]
 fn nothing_is_quadratic_in_integer_keys_or_orphans() {
-    let sandbox = Sandbox::new();
-    sandbox.sql(
-        "app.db",
-        "CREATE TABLE analyses (id INTEGER PRIMARY KEY, url TEXT, content_type TEXT, status TEXT, created_at TEXT);
-         CREATE TABLE chunks (id INTEGER PRIMARY KEY, analysis_id INTEGER REFERENCES analyses (id), content TEXT, chunk_index INTEGER);
-         CREATE TABLE marks (chunk INTEGER REFERENCES chunks (id), analysis INTEGER REFERENCES analyses (id));
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-             INSERT INTO analyses SELECT i, 'u', 't', 'completed', '2025-01-01T00:00:00Z' FROM n;
-         INSERT INTO chunks SELECT id, id, 'text ' || id, 0 FROM analyses;
-         INSERT INTO marks SELECT id, id FROM analyses;",
-    );
-    sandbox.sh("golden-export --db app.db --output backup.json").ok();
-    sandbox.sql(
-        "app.db",
-        "PRAGMA foreign_keys = OFF;
-         INSERT INTO chunks SELECT id + 100000, id + 100000, content, 0 FROM chunks;
-         INSERT INTO analyses SELECT id + 50000, url, content_type, status, created_at FROM analyses;
-         INSERT INTO chunks SELECT id + 50000, id + 50000, content, 0 FROM chunks WHERE id <= 20000;
-         UPDATE chunks SET content = 'changed' WHERE id % 2 = 0;",
-    );
-    let start = Instant::now();
-    sandbox.sh(&format!("{REPLACE} --no-undo")).ok();
-    // Some 2 s; every quadratic step would add more than that.
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM chunks"), "40000");
-    sandbox.sh("golden-verify --quiet --db app.db backup.json").ok();
+    let time = |rows: u32| {
+        let sandbox = Sandbox::new();
+        sandbox.sql(
+            "app.db",
+            &format!(
+                "CREATE TABLE analyses (id INTEGER PRIMARY KEY, url TEXT, content_type TEXT, status TEXT, created_at TEXT);
+                 CREATE TABLE chunks (id INTEGER PRIMARY KEY, analysis_id INTEGER REFERENCES analyses (id), content TEXT, chunk_index INTEGER);
+                 CREATE TABLE marks (chunk INTEGER REFERENCES chunks (id), analysis INTEGER REFERENCES analyses (id));
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+                     INSERT INTO analyses SELECT i, 'u', 't', 'completed', '2025-01-01T00:00:00Z' FROM n;
+                 INSERT INTO chunks SELECT id, id, 'text ' || id, 0 FROM analyses;
+                 INSERT INTO marks SELECT id, id FROM analyses;"
+            ),
+        );
+        sandbox.sh("golden-export --db app.db --output backup.json").ok();
+        sandbox.sql(
+            "app.db",
+            &format!(
+                "PRAGMA foreign_keys = OFF;
+                 INSERT INTO chunks SELECT id + 100000, id + 100000, content, 0 FROM chunks;
+                 INSERT INTO analyses SELECT id + 50000, url, content_type, status, created_at FROM analyses;
+                 INSERT INTO chunks SELECT id + 50000, id + 50000, content, 0 FROM chunks WHERE id <= {rows};
+                 UPDATE chunks SET content = 'changed' WHERE id % 2 = 0;"
+            ),
+        );
+        let time = sandbox.user_time(&format!("{REPLACE} --no-undo"));
+        assert_eq!(sandbox.value("app.db", "SELECT count(*) FROM chunks"), (2 * rows).to_string());
+        sandbox.sh("golden-verify --quiet --db app.db backup.json").ok();
+        time
+    };
+    let (small, large) = (time(4_000), time(32_000));
+    // A quadratic step would be 64 times as long.
+    assert!(large < small * 16, "{large:?} for eight times the rows of {small:?}");
 }

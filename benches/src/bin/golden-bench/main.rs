@@ -1,8 +1,10 @@
 //! Holds the programs against the tools that do the nearest thing: coreutils' `sha256sum` for
-//! export and verify, `sqlite3 new.db < dump.sql` for import, pg_dump and psql where PostgreSQL is installed. Runs are interleaved (A B A B …) so that
-//! a busy moment of the machine hits both, and medians are compared.
+//! export and verify, `sqlite3 new.db < dump.sql` for import, pg_dump and psql where PostgreSQL is installed; cp,
+//! rsync, sqlite3 and restic for snapshots. Runs are interleaved (A B A B …) so that a busy moment of the machine hits
+//! both, and medians are compared.
 
 mod postgres;
+mod snapshots;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -34,6 +36,9 @@ struct Arguments {
     /// Only the comparison with pg_dump and psql
     #[arg(long)]
     postgres: bool,
+    /// Only snapshots: of a database and an index of this size each, for example 1GB
+    #[arg(long, value_name = "SIZE", conflicts_with = "postgres")]
+    snapshots: Option<Size>,
     /// Where databases and documents are kept between runs
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
@@ -50,8 +55,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let bench = Bench { programs: build()?, directory: arguments.directory.clone(), runs: arguments.runs };
+    let packages: &[&str] = if arguments.snapshots.is_some() { &["faiss-snap"] } else { &PROGRAMS };
+    let bench = Bench { programs: build(packages)?, directory: arguments.directory.clone(), runs: arguments.runs };
     fs::create_dir_all(&bench.directory)?;
+    if let Some(size) = arguments.snapshots {
+        return bench.snapshots(size);
+    }
     let subject = bench.subject(arguments.size)?;
 
     println!("## Time, {} of text, median of {} interleaved runs\n", arguments.size, arguments.runs);
@@ -94,9 +103,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs in release form; answers where they are.
-fn build() -> Result<PathBuf> {
-    let packages = ["golden-export", "golden-verify", "golden-import", "golden-benches"];
+/// What is compared, but for snapshots.
+const PROGRAMS: [&str; 4] = ["golden-export", "golden-verify", "golden-import", "golden-benches"];
+
+/// Builds programs in release form; answers where they are.
+fn build(packages: &[&str]) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--release", "--quiet"]).args(packages.iter().flat_map(|package| ["-p", package]));
     if !cargo.status()?.success() {

@@ -258,6 +258,7 @@ fn an_answer_without_end_is_cut_off() {
             false => service.well(request),
         });
         service.embed(&sandbox, &server, "").exits(3).one_error().says("the answer is longer than");
-        assert!(server.sent() < 10_000_000, "{} bytes were read", server.sent());
+        // What was not read can lie in the system's buffers, up to 10 MB between both ends.
+        assert!(server.sent() < 20_000_000, "{} bytes were sent", server.sent());
     }
 }

@@ -11,7 +11,7 @@ use golden::cli::{Generate, ReportArgs};
 /// Vectors come and go in the embedding protocol's JSON lines. A text id is given a number, under which FAISS
 /// knows the vector; the sidecar FILE.meta.json keeps the texts.
 #[derive(Parser, Debug)]
-#[command(name = "faiss-index", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "faiss-index", version = golden::cli::VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -18,7 +18,7 @@ use crate::provider::{Choice, LongText, ServiceArgs};
 /// on, and the exit code is 1 at the end. Answers are flushed whenever the input pauses, so another
 /// program can keep it running and ask one text at a time.
 #[derive(Parser, Debug)]
-#[command(name = "golden-embed", version, after_help = EXAMPLES)]
+#[command(name = "golden-embed", version = golden::cli::VERSION, after_help = EXAMPLES)]
 pub struct Cli {
     /// The lines to embed, plain or gzip; - is standard input
     #[arg(value_name = "FILE", default_value = "-")]

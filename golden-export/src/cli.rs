@@ -11,7 +11,7 @@ use golden::cli::{DatabaseArgs, Generate, ReportArgs};
 /// depends on nothing but the data. Embeddings stay behind: they are made again when the document is
 /// imported. Everything is read in one transaction, so a database in use exports one consistent state.
 #[derive(Parser, Debug)]
-#[command(name = "golden-export", version, after_help = EXAMPLES)]
+#[command(name = "golden-export", version = golden::cli::VERSION, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -11,7 +11,7 @@ use golden::cli::{DatabaseArgs, Generate, ReportArgs};
 /// transaction applies what differs, reads it back, compares it with the document, and commits: at every
 /// instant the database holds the old data or the new, whole.
 #[derive(Parser, Debug)]
-#[command(name = "golden-import", version, after_help = EXAMPLES)]
+#[command(name = "golden-import", version = golden::cli::VERSION, after_help = EXAMPLES)]
 pub struct Cli {
     /// The document, gzip or plain; - is standard input
     #[arg(value_name = "FILE", default_value = "-")]

@@ -18,7 +18,7 @@ use crate::review::Criteria;
 /// the report says so. Reads any document once, in bounded memory. A flat document ("2.0") is verified
 /// as well, and --seal makes an ordinary one of it.
 #[derive(Parser, Debug)]
-#[command(name = "golden-verify", version, after_help = EXAMPLES)]
+#[command(name = "golden-verify", version = golden::cli::VERSION, after_help = EXAMPLES)]
 pub struct Cli {
     /// Documents to verify, plain or gzip; - is standard input
     #[arg(value_name = "FILE", default_value = "-")]

@@ -15,3 +15,6 @@ pub use lock::Lock;
 pub use output::{Compress, Existing, Output};
 pub use progress::{InputProgress, Progress};
 pub use report::{Json, ReportArgs, Reporter, Stream, finish};
+
+/// The version, and in a release the commit that it was built of.
+pub const VERSION: &str = env!("GOLDEN_VERSION");

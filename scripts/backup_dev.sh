@@ -4,5 +4,6 @@
 set -euo pipefail
 PATH="$PATH:$(cd "$(dirname "$0")/.." && pwd)/target/release"
 
+[[ " $* " != *' --help '* ]] || exec faiss-snap create --help
 faiss-snap create "$@"
 faiss-snap verify latest --quiet

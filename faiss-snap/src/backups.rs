@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use golden::cli::Lock;
 use golden::{Context, Error, Result};
 
+use crate::drill;
 use crate::journal::{self, Intent};
 use crate::manifest::Manifest;
 use crate::restore;
@@ -124,7 +125,7 @@ impl Backups {
             let stamp = Stamp::of_name(&name);
             let claim = stamp.and_then(|stamp| claimed.get(&stamp));
             let is_claimed = claim.is_some_and(|names| names.as_ref().is_none_or(|names| names.contains(&name)));
-            let is_ours = name == LOCK || name == journal::NAME || restore::is_record(&name);
+            let is_ours = name == LOCK || name == drill::FOLDER || name == journal::NAME || restore::is_record(&name);
             if is_claimed || is_ours || is_latest(&name) {
                 continue;
             }

@@ -1,11 +1,13 @@
 //! The command line of faiss-snap.
 
+mod drill;
 mod keep;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+pub use drill::Drill;
 use golden::cli::{Generate, ReportArgs};
 pub use keep::KeepArgs;
 
@@ -19,7 +21,7 @@ use crate::verification::Subset;
 /// Takes both while the application runs, proves every snapshot whole, and puts it back so that after any
 /// interruption the pair is the old or the new one. One writer works in a folder of backups at a time.
 #[derive(Parser, Debug)]
-#[command(name = "faiss-snap", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "faiss-snap", version = golden::cli::VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -79,6 +81,14 @@ pub enum Command {
     /// Before anything is removed, the newest snapshot without errors is read and compared with its digests;
     /// it and all newer ones stay, and so do those dated in the future and the last that passed a drill.
     Prune(Prune),
+
+    /// Rehearse a restore, and write down what came out
+    ///
+    /// The snapshot and the golden document are verified and restored into a scratch folder, away from the live
+    /// data. With --queries, both are searched for what is known to be there. The manifest of the snapshot
+    /// remembers the outcome, and the last snapshot that passed is never pruned. Exit status: 0 good, 1 bad, 3
+    /// inconclusive, for want of a program, of room, or of a backup.
+    Drill(Drill),
 }
 
 /// Where snapshots are.
@@ -290,6 +300,7 @@ Examples:
   faiss-snap restore --undo
   faiss-snap rebuild --dry-run
   faiss-snap search data/faiss/chunks.index -k 5 --text 'how do I restore?'
+  faiss-snap drill --document golden.json --queries queries.jsonl
   faiss-snap prune --dry-run
   faiss-snap prune --keep-last 3 --keep-daily 7 --keep-monthly-db 12
 

@@ -47,6 +47,7 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::List(arguments)) => commands::list::run(arguments, reporter),
         Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
         Some(Command::Restore(arguments)) => commands::restore::run(arguments, reporter),
+        Some(Command::Drill(arguments)) => commands::drill::run(arguments, reporter),
         Some(Command::Prune(arguments)) => commands::prune::run(arguments, reporter),
         Some(Command::Rebuild(arguments)) => commands::rebuild::run(arguments, reporter),
         Some(Command::Search(arguments)) => commands::search::run(arguments),

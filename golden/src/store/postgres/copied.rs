@@ -8,7 +8,7 @@ use ::postgres::{Client, CopyOutReader};
 use crate::{Error, Result};
 
 /// The rows of a query, on their way.
-pub(super) struct Copied<'c> {
+pub struct Copied<'c> {
     reader: CopyOutReader<'c>,
     line: Vec<u8>,
     /// The values of the row, one after the other, and where each stands; NULL stands nowhere.
@@ -18,13 +18,13 @@ pub(super) struct Copied<'c> {
 
 impl<'c> Copied<'c> {
     /// Runs a query.
-    pub(super) fn query(client: &'c mut Client, sql: &str) -> Result<Self> {
+    pub fn query(client: &'c mut Client, sql: &str) -> Result<Self> {
         let reader = client.copy_out(&format!("COPY ({sql}) TO STDOUT"))?;
         Ok(Self { reader, line: Vec::new(), text: String::new(), values: Vec::new() })
     }
 
     /// Takes the next row; false where there is none.
-    pub(super) fn advance(&mut self) -> Result<bool> {
+    pub fn advance(&mut self) -> Result<bool> {
         self.line.clear();
         if self.reader.read_until(b'\n', &mut self.line).map_err(server_error)? == 0 {
             return Ok(false);
@@ -46,8 +46,13 @@ impl<'c> Copied<'c> {
         Ok(true)
     }
 
+    /// How many columns the row has.
+    pub fn columns(&self) -> usize {
+        self.values.len()
+    }
+
     /// A column of the row; none for NULL.
-    pub(super) fn get(&self, column: usize) -> Result<Option<&str>> {
+    pub fn get(&self, column: usize) -> Result<Option<&str>> {
         let Some(range) = self.values.get(column) else {
             return Err(Error::environment("the server sent a row that is too short"));
         };
@@ -55,7 +60,7 @@ impl<'c> Copied<'c> {
     }
 
     /// A column of the row; NULL is empty.
-    pub(super) fn text(&self, column: usize) -> Result<&str> {
+    pub fn text(&self, column: usize) -> Result<&str> {
         Ok(self.get(column)?.unwrap_or_default())
     }
 }

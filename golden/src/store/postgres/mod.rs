@@ -20,6 +20,7 @@ mod vectors;
 
 pub(super) use connect::open;
 pub use connect::{SPELLING, connect};
+pub use copied::Copied;
 pub use digests::{RowDigest, row_digests};
 pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;

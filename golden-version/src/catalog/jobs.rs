@@ -1,0 +1,91 @@
+//! `jobs`: which job did what. The table may be the application's; of its columns only `id` has to be there.
+
+use golden::{Error, Result};
+use golden_version::Cell;
+use uuid::Uuid;
+
+use crate::store::{Store, first};
+use crate::version::Moment;
+
+/// Which job an operation belongs to.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// One that exists.
+    Existing(String),
+    /// One of its own, of that type and name.
+    Own {
+        /// What it does, as `golden-version create`.
+        kind: String,
+        /// What people call it.
+        name: String,
+    },
+}
+
+/// Columns by what they are for, in the spellings that occur.
+const KIND: &[&str] = &["job_type", "type", "kind"];
+const NAME: &[&str] = &["job_name", "name"];
+const STARTED: &[&str] = &["started_at", "created_at", "start_time"];
+const FINISHED: &[&str] = &["finished_at", "completed_at", "ended_at", "end_time"];
+const STATUS: &[&str] = &["status", "exit_status", "state"];
+
+/// Begins a job, or finds the one that was named; its id.
+///
+/// # Errors
+/// No such job, and a table of the application's into which no job of ours can be written.
+pub fn start(store: &mut dyn Store, job: &Job) -> Result<String> {
+    let columns = store.column_names("jobs")?;
+    let (kind, name) = match job {
+        Job::Existing(id) => {
+            let found = first(store, "SELECT id FROM jobs WHERE CAST(id AS TEXT) = ?", &[Cell::Text(id.clone())])?;
+            return match found {
+                Some(_) => Ok(id.clone()),
+                None => Err(Error::usage(format!("there is no job `{id}`"))
+                    .guidance("name one of the table jobs, or make one with --job-name")),
+            };
+        }
+        Job::Own { kind, name } => (kind, name),
+    };
+    let id = Uuid::new_v4().to_string();
+    let mut names = vec!["id"];
+    let mut values = vec![Cell::Text(id.clone())];
+    let now = Moment::now().stored();
+    for (spellings, value) in [(KIND, kind), (NAME, name), (STARTED, &now), (STATUS, &"running".to_owned())] {
+        if let Some(column) = spelling(&columns, spellings) {
+            names.push(column);
+            values.push(Cell::Text(value.clone()));
+        }
+    }
+    let inserted = store.insert_all("jobs", &names, &mut [Ok(values)].into_iter());
+    inserted.map_err(|error| {
+        error
+            .context("table jobs takes no job of golden-version's")
+            .guidance("make the job yourself, and name it with --job")
+    })?;
+    Ok(id)
+}
+
+/// Notes that a job of ours has ended well.
+pub fn end(store: &mut dyn Store, job: &Job, id: &str) -> Result<()> {
+    if matches!(job, Job::Existing(_)) {
+        return Ok(());
+    }
+    let columns = store.column_names("jobs")?;
+    let mut set = Vec::new();
+    let mut values = Vec::new();
+    for (spellings, value) in [(FINISHED, Moment::now().stored()), (STATUS, "completed".to_owned())] {
+        if let Some(column) = spelling(&columns, spellings) {
+            set.push(format!("\"{column}\" = ?"));
+            values.push(Cell::Text(value));
+        }
+    }
+    if set.is_empty() {
+        return Ok(());
+    }
+    values.push(Cell::Text(id.to_owned()));
+    store.execute(&format!("UPDATE jobs SET {} WHERE CAST(id AS TEXT) = ?", set.join(", ")), &values)?;
+    Ok(())
+}
+
+fn spelling(columns: &[String], spellings: &'static [&'static str]) -> Option<&'static str> {
+    spellings.iter().copied().find(|spelling| columns.iter().any(|column| column == spelling))
+}

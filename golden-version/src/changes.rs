@@ -1,0 +1,121 @@
+//! The changes between versions, by record.
+
+use std::iter::Peekable;
+use std::ops::Range;
+use std::sync::Arc;
+
+use golden::spill::{Sorted, Sorter};
+use golden::{Context, Result};
+use golden_version::{Key, RowForm};
+
+use crate::catalog;
+use crate::chain::Chain;
+use crate::store::Store;
+use crate::version::{DatasetVersion, Delta};
+
+/// How much memory sorting may take.
+const SORT_MEMORY: usize = 32 << 20;
+
+/// Hands out a version's deltas, in their order.
+pub fn each(
+    store: &mut dyn Store,
+    version: &DatasetVersion,
+    visit: &mut dyn FnMut(Delta) -> Result<()>,
+) -> Result<()> {
+    catalog::each_delta(store, &version.id, visit)
+}
+
+/// What became of a record between two versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetChange {
+    /// The record's key, so that it compares as keys do.
+    pub sortable: Vec<u8>,
+    /// Its name.
+    pub record_id: String,
+    /// Its row in the older version.
+    pub before: Option<String>,
+    /// Its row in the newer version.
+    pub after: Option<String>,
+}
+
+/// What became of records, in the order of their keys.
+pub struct NetChanges {
+    sorted: Peekable<Sorted>,
+}
+
+impl NetChanges {
+    /// Between versions: what those of the range changed.
+    pub fn between(store: &mut dyn Store, chain: &Chain, range: Range<usize>) -> Result<Self> {
+        let mut sorter = Sorter::new(SORT_MEMORY);
+        for position in range {
+            let Some(version) = chain.versions.get(position) else { continue };
+            // Where the key itself changed, what is deleted still has the old one.
+            let form = chain.form(position)?;
+            let old_form = if position == 0 { Arc::clone(&form) } else { chain.form(position - 1)? };
+            each(store, version, &mut |delta| {
+                let Some(key) = key(&delta, &old_form, &form)? else { return Ok(()) };
+                let mut sortable = Vec::new();
+                key.write_sortable(&mut sortable);
+                sorter.push(&sortable, &encode(&delta))
+            })
+            .context(|| format!("dataset `{}`, version {}", chain.dataset, version.tag))?;
+        }
+        Ok(Self { sorted: sorter.finish()?.peekable() })
+    }
+}
+
+/// The key of the record that a delta is about; none for one without effect.
+pub fn key(delta: &Delta, old_form: &RowForm, form: &RowForm) -> Result<Option<Key>> {
+    let record = || format!("record {}", delta.record_id);
+    Ok(match (&delta.after, &delta.before) {
+        (Some(after), _) => Some(form.key(&form.read(after).context(record)?)),
+        (None, Some(before)) => Some(old_form.key(&old_form.read(before).context(record)?)),
+        (None, None) => None,
+    })
+}
+
+impl Iterator for NetChanges {
+    type Item = Result<NetChange>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (sortable, first) = match self.sorted.next()? {
+            Ok(entry) => entry,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut change = decode(sortable, &first);
+        while let Some(Ok((_, next))) =
+            self.sorted.next_if(|next| next.as_ref().is_ok_and(|(sortable, _)| *sortable == change.sortable))
+        {
+            change.after = decode(Vec::new(), &next).after;
+        }
+        Some(Ok(change))
+    }
+}
+
+/// Three texts, each with its length before it; one that is not there has the largest of all.
+fn encode(delta: &Delta) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for text in [Some(&delta.record_id), delta.before.as_ref(), delta.after.as_ref()] {
+        let length = text.and_then(|text| u32::try_from(text.len()).ok()).unwrap_or(u32::MAX);
+        bytes.extend(length.to_le_bytes());
+        bytes.extend_from_slice(text.map_or(b"", |text| text.as_bytes()));
+    }
+    bytes
+}
+
+fn decode(sortable: Vec<u8>, bytes: &[u8]) -> NetChange {
+    let mut rest = bytes;
+    let mut next = || {
+        let (length, text) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length);
+        rest = text;
+        if length == u32::MAX {
+            return None;
+        }
+        let (text, after) = text.split_at_checked(length as usize)?;
+        rest = after;
+        Some(String::from_utf8_lossy(text).into_owned())
+    };
+    let (record_id, before, after) = (next(), next(), next());
+    NetChange { sortable, record_id: record_id.unwrap_or_default(), before, after }
+}

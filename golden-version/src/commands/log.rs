@@ -1,0 +1,121 @@
+//! `log`: the lineage of a dataset, newest first.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use golden::cli::Reporter;
+use golden::{Result, visible};
+use serde::Serialize;
+
+use super::{Changes, Place};
+use crate::catalog;
+use crate::chain::Chain;
+use crate::cli;
+use crate::store::{Access, Intent, Store};
+use crate::version::{DatasetVersion, Moment, Status};
+
+/// Prints it.
+pub fn run(arguments: &cli::Log, reporter: &Reporter) -> Result<ExitCode> {
+    let mut place = Place::with_versions(&arguments.dataset.place, Intent::Read, reporter)?;
+    let store = place.store.as_mut();
+    store.begin(Access::Read)?;
+    let chain = Chain::read(store, &arguments.dataset.dataset)?;
+    let mut log = Log { dataset: chain.dataset.clone(), versions: Vec::new() };
+    for version in chain.open.iter().rev() {
+        log.versions.push(Entry::of(store, version, None)?);
+    }
+    for (position, version) in chain.versions.iter().enumerate().rev() {
+        let parent = position.checked_sub(1).and_then(|position| chain.versions.get(position));
+        log.versions.push(Entry::of(store, version, parent)?);
+    }
+    reporter.report(&log, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Log {
+    dataset: String,
+    versions: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    tag: String,
+    id: String,
+    parent: Option<String>,
+    status: Status,
+    created_at: Moment,
+    created_by_job: Option<String>,
+    description: Option<String>,
+    rows: Option<u64>,
+    content_sha256: Option<String>,
+    changes: Changes,
+    jobs: Vec<JobCount>,
+    snapshot: bool,
+}
+
+/// How many changes of a version a job made.
+#[derive(Serialize)]
+struct JobCount {
+    job: String,
+    changes: u64,
+}
+
+impl Entry {
+    fn of(store: &mut dyn Store, version: &DatasetVersion, parent: Option<&DatasetVersion>) -> Result<Self> {
+        let jobs = catalog::delta_jobs(store, &version.id)?;
+        Ok(Self {
+            tag: version.tag.clone(),
+            id: version.id.clone(),
+            parent: parent.map(|parent| parent.tag.clone()),
+            status: version.status,
+            created_at: version.created_at,
+            created_by_job: version.created_by_job.clone(),
+            description: version.description.clone(),
+            rows: version.row_count,
+            content_sha256: version.content.map(|content| content.to_string()),
+            changes: Changes(catalog::count_deltas(store, &version.id)?),
+            jobs: jobs.into_iter().map(|(job, changes)| JobCount { job, changes }).collect(),
+            snapshot: version.snapshot.is_some(),
+        })
+    }
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.versions.is_empty() {
+            return writeln!(f, "no versions");
+        }
+        let last = self.versions.len() - 1;
+        for (position, entry) in self.versions.iter().enumerate() {
+            let edge = if position == last || entry.status != Status::Ready { ' ' } else { '|' };
+            let mark = match entry.status {
+                Status::Ready if entry.snapshot => '#',
+                Status::Ready => '*',
+                Status::Pending | Status::InProgress => '?',
+                Status::Failed => 'x',
+            };
+            write!(f, "{mark} {}  {}", visible(&entry.tag), entry.created_at)?;
+            match entry.rows {
+                Some(rows) => write!(f, "  {rows} rows")?,
+                None => write!(f, "  {}", entry.status.name())?,
+            }
+            writeln!(f, "  {}", entry.changes)?;
+            if let Some(description) = &entry.description {
+                writeln!(f, "{edge} {}", visible(description))?;
+            }
+            if let Some(job) = &entry.created_by_job {
+                writeln!(f, "{edge} sealed by job {}", visible(job))?;
+            }
+            for JobCount { job, changes } in &entry.jobs {
+                if Some(job) != entry.created_by_job.as_ref() {
+                    writeln!(f, "{edge} {changes} changes by job {}", visible(job))?;
+                }
+            }
+            if position != last && edge == '|' {
+                writeln!(f, "|")?;
+            }
+        }
+        Ok(())
+    }
+}

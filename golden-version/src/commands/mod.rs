@@ -1,0 +1,111 @@
+//! One module a command.
+
+pub mod create;
+pub mod init;
+pub mod list;
+pub mod log;
+pub mod show;
+pub mod track;
+pub mod verify;
+
+use std::fmt;
+
+use golden::cli::Reporter;
+use golden::store::Location;
+use golden::{Error, Result};
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use crate::cli::{JobArgs, PlaceArgs};
+use crate::catalog::{self, Job};
+use crate::snapshots::Folder;
+use crate::store::{self, Access, Intent, Store};
+
+/// A database, and the files of its versions.
+pub struct Place {
+    /// The database.
+    pub store: Box<dyn Store>,
+    /// The files.
+    pub folder: Folder,
+}
+
+impl Place {
+    /// Opens what the command line names.
+    pub fn open(arguments: &PlaceArgs, intent: Intent, reporter: &Reporter) -> Result<Self> {
+        let location = Location::find(arguments.db.as_deref())?;
+        location.warnings().iter().for_each(|warning| reporter.warn(warning));
+        let folder = Folder::find(arguments.snapshots.as_deref(), &location.address);
+        Ok(Self { store: store::open(&location, intent)?, folder })
+    }
+
+    /// Creates our tables where there are none.
+    pub fn ensure_tables(&mut self) -> Result<()> {
+        let store = self.store.as_mut();
+        if catalog::tables_exist(store)? {
+            return Ok(());
+        }
+        // No dataset is called so, and two that create tables at once would be in each other's way.
+        store.begin(Access::Change(""))?;
+        catalog::create_tables(store)?;
+        store.commit()
+    }
+
+    /// The dataset that was named, else all that have versions.
+    pub fn datasets(&mut self, given: Option<&str>) -> Result<Vec<String>> {
+        let versions = catalog::versions(self.store.as_mut(), given)?;
+        let mut names: Vec<_> = versions.into_iter().map(|version| version.dataset).collect();
+        names.dedup();
+        match given.filter(|_| names.is_empty()) {
+            Some(given) => Err(Error::usage(format!("there are no versions of `{given}`"))
+                .guidance("golden-version list shows all versions")),
+            None => Ok(names),
+        }
+    }
+
+    /// Opens a database to read of its versions.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn with_versions(arguments: &PlaceArgs, intent: Intent, reporter: &Reporter) -> Result<Self> {
+        let mut place = Self::open(arguments, intent, reporter)?;
+        if catalog::tables_exist(place.store.as_mut())? {
+            return Ok(place);
+        }
+        Err(Error::usage("this database has no versions").guidance("golden-version create makes the first"))
+    }
+}
+
+impl Job {
+    /// What the command line says of the job of a command.
+    pub fn of(arguments: &JobArgs, command: &str) -> Self {
+        match &arguments.job {
+            Some(id) => Self::Existing(id.clone()),
+            None => {
+                let kind = format!("golden-version {command}");
+                Self::Own { name: arguments.job_name.clone().unwrap_or_else(|| kind.clone()), kind }
+            }
+        }
+    }
+}
+
+/// Records that were inserted, updated and deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct Changes(pub [u64; 3]);
+
+impl Serialize for Changes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let [inserted, updated, deleted] = self.0;
+        let mut changes = serializer.serialize_struct("Changes", 3)?;
+        changes.serialize_field("inserted", &inserted)?;
+        changes.serialize_field("updated", &updated)?;
+        changes.serialize_field("deleted", &deleted)?;
+        changes.end()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [inserted, updated, deleted] = self.0;
+        write!(f, "{inserted} inserted, {updated} updated, {deleted} deleted")
+    }
+}

@@ -1,0 +1,214 @@
+//! `verify`: rebuilds versions along every path, and holds them against what they were sealed with.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use golden::cli::{Progress, Reporter};
+use golden::{Kind, Result, visible};
+use golden_version::ContentDigest;
+use serde::Serialize;
+
+use super::Place;
+use crate::catalog;
+use crate::chain::Chain;
+use crate::cli;
+use crate::replay::{Base, Rows, bases};
+use crate::seal::Tally;
+use crate::snapshots::Condition;
+use crate::store::{Access, Intent};
+
+/// Rebuilds versions.
+pub fn run(arguments: &cli::Verify, reporter: &Reporter) -> Result<ExitCode> {
+    let mut place = Place::with_versions(&arguments.place, Intent::Read, reporter)?;
+    place.store.begin(Access::Read)?;
+    let mut report = Report::default();
+    let datasets = place.datasets(arguments.dataset.as_deref())?;
+    for dataset in datasets {
+        report.datasets.push(verify(&mut place, &dataset, arguments.version.as_deref(), reporter)?);
+    }
+    let is_damaged = report.datasets.iter().any(Findings::are_bad);
+    reporter.report(&report, is_damaged)?;
+    Ok(if is_damaged { Kind::Data.into() } else { ExitCode::SUCCESS })
+}
+
+fn verify(place: &mut Place, dataset: &str, only: Option<&str>, reporter: &Reporter) -> Result<Findings> {
+    let chain = Chain::read(place.store.as_mut(), dataset)?;
+    let mut findings = Findings { dataset: dataset.to_owned(), ..Findings::default() };
+    if let Some(only) = only {
+        catalog::version_named(&chain.versions, dataset, only)?;
+    }
+    let progress = Progress::start(reporter, "verifying", "versions", Some(chain.versions.len() as u64));
+    findings.table = table(place, &chain)?;
+    for (position, version) in chain.versions.iter().enumerate() {
+        progress.advance(1);
+        if only.is_some_and(|only| only != version.tag && only != version.id) {
+            continue;
+        }
+        let (mut bases, unsound) = bases(&place.folder, &chain, position)?;
+        if let Some((_, condition)) = unsound.iter().find(|(at, _)| *at == position) {
+            findings.files.push(FileFinding {
+                version: version.tag.clone(),
+                path: version.snapshot.as_ref().map(|file| file.path.clone()).unwrap_or_default(),
+                condition: *condition,
+            });
+        }
+        if findings.table == TableState::Same {
+            bases.push(Base::Table);
+        }
+        let mut finding = VersionFinding { version: version.tag.clone(), paths: Vec::new() };
+        for base in bases {
+            let path = PathFinding { from: from(&chain, position, base), wrong: wrong(place, &chain, position, base)? };
+            finding.paths.push(path);
+        }
+        findings.versions.push(finding);
+    }
+    Ok(findings)
+}
+
+/// What is wrong with a version rebuilt in one way; nothing where it is what was sealed.
+fn wrong(place: &mut Place, chain: &Chain, position: usize, base: Base) -> Result<Option<String>> {
+    let Some(version) = chain.versions.get(position) else { return Ok(None) };
+    let rebuilt = Rows::rebuild(place.store.as_mut(), &place.folder, chain, position, base).and_then(|rows| {
+        let form = rows.form().clone();
+        let (mut count, mut content, mut json) = (0_u64, ContentDigest::default(), Vec::new());
+        for row in rows {
+            form.write_json(&row?, &mut json);
+            content.add(&json);
+            count += 1;
+        }
+        Ok((count, content))
+    });
+    Ok(match rebuilt {
+        Ok((count, content)) if Some(content) == version.content && Some(count) == version.row_count => None,
+        Ok((count, _)) if Some(count) != version.row_count => {
+            Some(format!("{count} rows, where {} were sealed", version.row_count.unwrap_or(0)))
+        }
+        Ok((_, content)) => Some(format!("digest {content}, where {} was sealed", version.content.unwrap_or_default())),
+        // What can be tried again, or is no matter of the data, ends the run.
+        Err(error) if error.kind() != Kind::Data => return Err(error),
+        Err(error) => Some(error.message().to_owned()),
+    })
+}
+
+fn from(chain: &Chain, target: usize, base: Base) -> String {
+    match base {
+        Base::Nothing => "the beginning".to_owned(),
+        Base::Table => "the table, backwards".to_owned(),
+        Base::Snapshot(position) => {
+            let tag = chain.versions.get(position).map_or("", |version| version.tag.as_str());
+            match position.cmp(&target) {
+                std::cmp::Ordering::Less => format!("the snapshot of {tag}"),
+                std::cmp::Ordering::Equal => "its snapshot".to_owned(),
+                std::cmp::Ordering::Greater => format!("the snapshot of {tag}, backwards"),
+            }
+        }
+    }
+}
+
+/// How the table stands to the newest version.
+fn table(place: &mut Place, chain: &Chain) -> Result<TableState> {
+    let Some(newest) = chain.newest() else { return Ok(TableState::Gone) };
+    let form = chain.form(chain.versions.len() - 1)?;
+    let store = place.store.as_mut();
+    let names = store.column_names(&form.schema.table)?;
+    if form.schema.columns.iter().any(|column| !names.contains(&column.name)) {
+        return Ok(if names.is_empty() { TableState::Gone } else { TableState::Changed });
+    }
+    let mut tally = Tally::of(None);
+    store.each_row(&form, &mut |row| {
+        tally.change(None, Some(&form.json(&row)));
+        Ok(())
+    })?;
+    let seal = tally.seal();
+    let is_same = newest.content == Some(seal.content) && newest.row_count == Some(seal.rows);
+    Ok(if is_same { TableState::Same } else { TableState::Changed })
+}
+
+#[derive(Default, Serialize)]
+struct Report {
+    datasets: Vec<Findings>,
+}
+
+#[derive(Default, Serialize)]
+struct Findings {
+    dataset: String,
+    versions: Vec<VersionFinding>,
+    files: Vec<FileFinding>,
+    table: TableState,
+}
+
+/// How a table stands to the newest version of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum TableState {
+    /// It holds what the version does.
+    #[default]
+    Same,
+    /// It has changed since.
+    Changed,
+    /// It is not there.
+    Gone,
+}
+
+#[derive(Serialize)]
+struct VersionFinding {
+    version: String,
+    paths: Vec<PathFinding>,
+}
+
+#[derive(Serialize)]
+struct PathFinding {
+    from: String,
+    wrong: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FileFinding {
+    version: String,
+    path: String,
+    condition: Condition,
+}
+
+impl Findings {
+    fn are_bad(&self) -> bool {
+        !self.files.is_empty()
+            || self.versions.iter().any(|version| {
+                version.paths.is_empty() || version.paths.iter().any(|path| path.wrong.is_some())
+            })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.datasets.iter().try_for_each(|findings| findings.fmt(f))
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dataset = visible(&self.dataset);
+        for FileFinding { version, path, condition } in &self.files {
+            let what = if *condition == Condition::Missing { "is missing" } else { "was altered" };
+            writeln!(f, "error: {dataset} {}: the snapshot {what}: {}", visible(version), visible(path))?;
+        }
+        let mut paths = 0;
+        for version in &self.versions {
+            if version.paths.is_empty() {
+                writeln!(f, "error: {dataset} {}: nothing is left to rebuild it from", visible(&version.version))?;
+            }
+            for path in &version.paths {
+                paths += 1;
+                if let Some(wrong) = &path.wrong {
+                    writeln!(f, "error: {dataset} {} from {}: {wrong}", visible(&version.version), path.from)?;
+                }
+            }
+        }
+        let table = match self.table {
+            TableState::Same => "the table is the newest",
+            TableState::Changed => "the table has changed since",
+            TableState::Gone => "there is no table",
+        };
+        let outcome = if self.are_bad() { "damaged" } else { "whole" };
+        writeln!(f, "{dataset}: {} versions along {paths} paths, {outcome}; {table}", self.versions.len())
+    }
+}

@@ -1,0 +1,46 @@
+//! `golden-version`: versions of any table.
+
+mod catalog;
+mod chain;
+mod changes;
+mod cli;
+mod commands;
+mod replay;
+mod seal;
+mod snapshots;
+mod spool;
+mod store;
+mod table_file;
+mod tracking;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use golden::cli::{Reporter, Stream, finish, generate};
+use golden::{Error, Result};
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let reporter = Reporter::new(&cli.report, Stream::Stdout);
+    finish("golden-version", &reporter, run(&cli, &reporter))
+}
+
+fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
+    if let Some(what) = cli.generate {
+        return generate(Cli::command(), what).map(|()| ExitCode::SUCCESS);
+    }
+    match &cli.command {
+        Some(Command::Init(arguments)) => commands::init::run(arguments, reporter),
+        Some(Command::Create(arguments)) => commands::create::run(arguments, reporter),
+        Some(Command::List(arguments)) => commands::list::run(arguments, reporter),
+        Some(Command::Show(arguments)) => commands::show::run(arguments, reporter),
+        Some(Command::Log(arguments)) => commands::log::run(arguments, reporter),
+        Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
+        Some(Command::Track(arguments)) => commands::track::run(arguments, reporter),
+        Some(Command::Untrack(arguments)) => commands::track::untrack(arguments, reporter),
+        None => Err(Error::usage("say what to do").guidance("golden-version --help shows the commands")),
+    }
+}

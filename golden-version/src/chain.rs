@@ -27,8 +27,7 @@ impl Chain {
     /// Versions that do not follow one another.
     pub fn read(store: &mut dyn Store, dataset: &str) -> Result<Self> {
         let all = catalog::versions(store, Some(dataset))?;
-        let (mut ready, open): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|version| version.status == Status::Ready);
+        let (mut ready, open): (Vec<_>, Vec<_>) = all.into_iter().partition(|version| version.status == Status::Ready);
         let mut versions: Vec<DatasetVersion> = Vec::with_capacity(ready.len());
         while !ready.is_empty() {
             let last = versions.last().map(|version| &version.id);
@@ -61,6 +60,43 @@ impl Chain {
         let tag = version.map_or("", |version| version.tag.as_str());
         let schema = schema.ok_or_else(|| Error::data(format!("version {tag} has no schema")))?;
         RowForm::new(schema).map(Arc::new).context(|| format!("version {tag}"))
+    }
+
+    /// The version that somebody has claimed: the one of that tag or id, or the only one.
+    pub fn in_progress(&self, name: Option<&str>) -> Result<&DatasetVersion> {
+        let begin = "golden-version begin and claim make one that changes can be recorded in";
+        if let Some(name) = name {
+            let mut all = self.versions.iter().chain(&self.open);
+            let found = all.find(|version| version.tag == name || version.id == name);
+            return match found {
+                Some(version) if version.status == Status::InProgress => Ok(version),
+                Some(version) => {
+                    Err(Error::data(format!("version {name} is {}, not in progress", version.status.name()))
+                        .guidance("golden-version claim takes one that is pending or failed"))
+                }
+                None => {
+                    Err(Error::usage(format!("dataset `{}` has no version `{name}`", self.dataset)).guidance(begin))
+                }
+            };
+        }
+        let mut claimed = self.open.iter().filter(|version| version.status == Status::InProgress);
+        match (claimed.next(), claimed.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(Error::usage(format!("several versions of `{}` are in progress", self.dataset))
+                .guidance("say which with --version")),
+            (None, _) => Err(Error::usage(format!("no version of `{}` is in progress", self.dataset)).guidance(begin)),
+        }
+    }
+
+    /// The place of a sealed version, by its tag or id.
+    pub fn position(&self, name: &str) -> Result<usize> {
+        let found = self.versions.iter().position(|version| version.tag == name || version.id == name);
+        found.ok_or_else(|| match self.open.iter().find(|version| version.tag == name || version.id == name) {
+            Some(open) => Error::data(format!("version {name} is not sealed but {}", open.status.name()))
+                .guidance("golden-version finish seals it"),
+            None => Error::usage(format!("dataset `{}` has no version `{name}`", self.dataset))
+                .guidance(format!("golden-version list --dataset {} shows those there are", self.dataset)),
+        })
     }
 
     /// The last sealed version.

@@ -17,11 +17,7 @@ use crate::version::{DatasetVersion, Delta};
 const SORT_MEMORY: usize = 32 << 20;
 
 /// Hands out a version's deltas, in their order.
-pub fn each(
-    store: &mut dyn Store,
-    version: &DatasetVersion,
-    visit: &mut dyn FnMut(Delta) -> Result<()>,
-) -> Result<()> {
+pub fn each(store: &mut dyn Store, version: &DatasetVersion, visit: &mut dyn FnMut(Delta) -> Result<()>) -> Result<()> {
     catalog::each_delta(store, &version.id, visit)
 }
 

@@ -36,6 +36,22 @@ pub enum Command {
     #[command(alias = "create-version")]
     Create(Create),
 
+    /// Begin a version whose loader works for long: pending, until somebody claims it
+    Begin(Begin),
+
+    /// Claim a version that is pending or failed; of all who try, one succeeds
+    Claim(Claim),
+
+    /// Record changes in a version that is in progress, from JSON lines
+    ///
+    /// A line is {"operation": "insert", "record_id": "17", "payload": {"url": "…"}}. The operation is insert,
+    /// update or delete; the payload of an update may give only what changes. They are committed a thousand at a
+    /// time.
+    Record(Record),
+
+    /// Seal a version with what was recorded in it, or give it up
+    Finish(Finish),
+
     /// List versions
     #[command(alias = "list-versions")]
     List(List),
@@ -45,6 +61,15 @@ pub enum Command {
 
     /// Show the versions of a dataset, newest first, and the jobs that made them
     Log(Log),
+
+    /// Show what changed between two versions, or since one: records, and which of their fields
+    Diff(Diff),
+
+    /// Keep a version from being compacted
+    Protect(Named),
+
+    /// Let a version be compacted again
+    Unprotect(Named),
 
     /// Rebuild versions along every path, and hold them against what they were sealed with
     ///
@@ -88,7 +113,7 @@ pub struct DatasetArgs {
 }
 
 /// The table of a dataset, which its versions remember.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct TableArgs {
     /// The table that the dataset is made of [default: that of the last version, else the dataset's name]
     #[arg(long, value_name = "TABLE")]
@@ -145,6 +170,111 @@ pub struct List {
 
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Begin {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// What to call the version
+    #[arg(long, value_name = "TAG")]
+    pub tag: String,
+
+    /// What to say of it
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+
+    #[command(flatten)]
+    pub job: JobArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Claim {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id [default: the oldest that can be claimed]
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: Option<String>,
+
+    /// Who claims it [default: the number of this process]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Record {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id [default: the only one that is in progress]
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: Option<String>,
+
+    /// Change the table too
+    #[arg(long)]
+    pub apply: bool,
+
+    /// The job that makes these changes, by its id in the table jobs [default: that of the version]
+    #[arg(long, value_name = "ID")]
+    pub job: Option<String>,
+
+    #[command(flatten)]
+    pub table: TableArgs,
+
+    /// The lines; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Finish {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: String,
+
+    /// Give it up: it can be claimed again
+    #[arg(long)]
+    pub failed: bool,
+
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Diff {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version from which, by its tag or id
+    #[arg(value_name = "FROM")]
+    pub from: String,
+
+    /// The version to which, by its tag or id [default: the table as it is now]
+    #[arg(value_name = "TO")]
+    pub to: Option<String>,
+
+    /// Count only
+    #[arg(long)]
+    pub summary: bool,
+
+    /// Write a JSON line for each record: operation, record_id, changed, before, after
+    #[arg(long, conflicts_with = "summary")]
+    pub lines: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Named {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: String,
 }
 
 #[derive(Args, Debug)]

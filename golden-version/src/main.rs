@@ -21,6 +21,7 @@ use golden::cli::{Reporter, Stream, finish, generate};
 use golden::{Error, Result};
 
 use crate::cli::{Cli, Command};
+use crate::commands::protect::Protection;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -41,6 +42,13 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
         Some(Command::Track(arguments)) => commands::track::run(arguments, reporter),
         Some(Command::Untrack(arguments)) => commands::track::untrack(arguments, reporter),
+        Some(Command::Begin(arguments)) => commands::begin::run(arguments, reporter),
+        Some(Command::Claim(arguments)) => commands::begin::claim(arguments, reporter),
+        Some(Command::Record(arguments)) => commands::record::run(arguments, reporter),
+        Some(Command::Finish(arguments)) => commands::begin::finish(arguments, reporter),
+        Some(Command::Diff(arguments)) => commands::diff::run(arguments, reporter),
+        Some(Command::Protect(arguments)) => commands::protect::run(arguments, Protection::On, reporter),
+        Some(Command::Unprotect(arguments)) => commands::protect::run(arguments, Protection::Off, reporter),
         None => Err(Error::usage("say what to do").guidance("golden-version --help shows the commands")),
     }
 }

@@ -46,13 +46,7 @@ enum Direction {
 
 impl Rows {
     /// Rebuilds the version at `target`.
-    pub fn rebuild(
-        store: &mut dyn Store,
-        folder: &Folder,
-        chain: &Chain,
-        target: usize,
-        base: Base,
-    ) -> Result<Self> {
+    pub fn rebuild(store: &mut dyn Store, folder: &Folder, chain: &Chain, target: usize, base: Base) -> Result<Self> {
         let form = chain.form(target)?;
         let newest = chain.versions.len().saturating_sub(1);
         let (rows, base_form, from): (Box<dyn Iterator<Item = Result<Row>>>, _, _) = match base {
@@ -74,11 +68,13 @@ impl Rows {
             Some(from) => (Direction::Backwards, target + 1..from + 1),
         };
         let changes = NetChanges::between(store, chain, range)?.peekable();
-        let same = base_form.schema.columns.iter().map(|column| &column.name)
-            .eq(form.schema.columns.iter().map(|column| &column.name));
-        let places = (!same).then(|| {
-            form.schema.columns.iter().map(|column| base_form.position(&column.name)).collect()
-        });
+        let same = base_form.schema.columns.iter().map(|column| &column.name).eq(form
+            .schema
+            .columns
+            .iter()
+            .map(|column| &column.name));
+        let places =
+            (!same).then(|| form.schema.columns.iter().map(|column| base_form.position(&column.name)).collect());
         Ok(Self {
             base: rows.peekable(),
             base_form,
@@ -101,7 +97,8 @@ impl Rows {
         match &self.places {
             None => row,
             Some(places) => {
-                let cell = |place: &Option<usize>| place.and_then(|place| row.get(place)).cloned().unwrap_or(Cell::Null);
+                let cell =
+                    |place: &Option<usize>| place.and_then(|place| row.get(place)).cloned().unwrap_or(Cell::Null);
                 places.iter().map(cell).collect()
             }
         }

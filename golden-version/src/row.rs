@@ -192,7 +192,8 @@ mod tests {
             kind: *kind,
         });
         let key = names[..key].iter().map(|name| (*name).to_owned()).collect();
-        RowForm::new(TableSchema { table: "t".to_owned(), columns: columns.collect(), key, key_named: false }).expect("a form")
+        RowForm::new(TableSchema { table: "t".to_owned(), columns: columns.collect(), key, key_named: false })
+            .expect("a form")
     }
 
     fn any_kind() -> impl Strategy<Value = CellKind> {

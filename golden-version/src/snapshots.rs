@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use golden::store::Address;
 use golden::{Context, Error, Result};
 use golden_version::RowForm;
-use serde::Serialize;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 
 use crate::table_file::{self, Writer, Written};
 use crate::version::StoredFile;
@@ -112,7 +112,10 @@ mod tests {
 
     #[test]
     fn names_stay_below_the_folder() {
-        assert_eq!(Folder::name("candidate_links", "v2025-09-18-1", "parquet"), "candidate_links/v2025-09-18-1.parquet");
+        assert_eq!(
+            Folder::name("candidate_links", "v2025-09-18-1", "parquet"),
+            "candidate_links/v2025-09-18-1.parquet"
+        );
         assert_eq!(Folder::name("..", "../../x", "parquet"), "%2E./%2E.%2F..%2Fx.parquet");
     }
 }

@@ -32,11 +32,6 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
         Ok(())
     }
 
-    /// How many there are.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
     /// Gives them back.
     pub fn finish(self) -> Result<Spooled<T>> {
         Ok(Spooled { sorted: self.sorter.finish()?, kind: PhantomData })

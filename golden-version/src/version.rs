@@ -7,6 +7,7 @@ use golden::document::time;
 use golden_version::{ContentDigest, TableSchema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
 
 /// How far a version has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -130,6 +131,31 @@ pub struct DatasetVersion {
     pub history: Option<StoredFile>,
     /// Whether compaction leaves it alone.
     pub protected: bool,
+}
+
+impl DatasetVersion {
+    /// A version that nobody works on yet.
+    pub fn begun(dataset: &str, tag: &str, description: Option<String>, job: String) -> Self {
+        Self {
+            id: Uuid::new_v4().to_string(),
+            dataset: dataset.to_owned(),
+            tag: tag.to_owned(),
+            created_at: Moment::now(),
+            created_by_job: Some(job),
+            description,
+            parent: None,
+            status: Status::Pending,
+            row_count: None,
+            content: None,
+            schema: None,
+            claimed_by: None,
+            claimed_at: None,
+            finished_at: None,
+            snapshot: None,
+            history: None,
+            protected: false,
+        }
+    }
 }
 
 /// What was done to a record.

@@ -40,7 +40,8 @@ pub fn each_open(
     version: &str,
     visit: &mut dyn FnMut(Delta) -> Result<()>,
 ) -> Result<()> {
-    let sql = "SELECT d.id, d.operation, d.record_id, d.payload, d.\"before\", d.changed_at, d.changed_by_job, d.job_named,
+    let sql =
+        "SELECT d.id, d.operation, d.record_id, d.payload, d.\"before\", d.changed_at, d.changed_by_job, d.job_named,
                       d.applied
                FROM dataset_deltas d JOIN dataset_versions v ON v.id = d.dataset_version_id
                WHERE v.dataset_name = ? AND v.status <> 'ready' AND (d.applied = ? OR v.id = ?) ORDER BY d.id";

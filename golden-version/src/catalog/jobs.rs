@@ -64,11 +64,8 @@ pub fn start(store: &mut dyn Store, job: &Job) -> Result<String> {
     Ok(id)
 }
 
-/// Notes that a job of ours has ended well.
-pub fn end(store: &mut dyn Store, job: &Job, id: &str) -> Result<()> {
-    if matches!(job, Job::Existing(_)) {
-        return Ok(());
-    }
+/// Notes that a job has ended well, if it is one of ours.
+pub fn end(store: &mut dyn Store, id: &str) -> Result<()> {
     let columns = store.column_names("jobs")?;
     let mut set = Vec::new();
     let mut values = Vec::new();
@@ -78,11 +75,10 @@ pub fn end(store: &mut dyn Store, job: &Job, id: &str) -> Result<()> {
             values.push(Cell::Text(value));
         }
     }
-    if set.is_empty() {
-        return Ok(());
-    }
+    let Some(kind) = spelling(&columns, KIND).filter(|_| !set.is_empty()) else { return Ok(()) };
     values.push(Cell::Text(id.to_owned()));
-    store.execute(&format!("UPDATE jobs SET {} WHERE CAST(id AS TEXT) = ?", set.join(", ")), &values)?;
+    let ours = format!("CAST(id AS TEXT) = ? AND \"{kind}\" LIKE 'golden-version %'");
+    store.execute(&format!("UPDATE jobs SET {} WHERE {ours}", set.join(", ")), &values)?;
     Ok(())
 }
 

@@ -121,8 +121,11 @@ pub fn create(store: &mut dyn Store) -> Result<Vec<&'static str>> {
 }
 
 fn definition(dialect: Dialect, (name, sqlite, postgres): &(&str, &str, &str)) -> String {
-    format!("\"{name}\" {}", match dialect {
-        Dialect::Sqlite => sqlite,
-        Dialect::Postgres => postgres,
-    })
+    format!(
+        "\"{name}\" {}",
+        match dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        }
+    )
 }

@@ -93,9 +93,8 @@ pub fn claim(store: &mut dyn Store, version: &DatasetVersion, by: &str) -> Resul
 
 fn values(version: &DatasetVersion) -> Vec<Cell> {
     let moment = |moment: Option<Moment>| optional(moment.map(Moment::stored).as_deref());
-    let number = |number: Option<u64>| {
-        number.and_then(|number| i64::try_from(number).ok()).map_or(Cell::Null, Cell::Integer)
-    };
+    let number =
+        |number: Option<u64>| number.and_then(|number| i64::try_from(number).ok()).map_or(Cell::Null, Cell::Integer);
     let file = |file: &Option<StoredFile>| {
         let file = file.as_ref();
         [
@@ -138,10 +137,19 @@ fn read(row: Vec<Cell>) -> Result<DatasetVersion> {
         description: row.text(),
         parent: row.text(),
         // A row of an application that knows no status is one that it has begun.
-        status: row.text().map_or(Some(Status::Pending), |name| Status::from_name(&name)).ok_or_else(|| damaged("the status of a version"))?,
+        status: row
+            .text()
+            .map_or(Some(Status::Pending), |name| Status::from_name(&name))
+            .ok_or_else(|| damaged("the status of a version"))?,
         row_count: row.number("the number of rows of a version")?,
-        content: row.text().map(|hex| ContentDigest::parse(&hex).ok_or_else(|| damaged("the digest of a version"))).transpose()?,
-        schema: row.text().map(|json| serde_json::from_str(&json).map_err(|_| damaged("the schema of a version"))).transpose()?,
+        content: row
+            .text()
+            .map(|hex| ContentDigest::parse(&hex).ok_or_else(|| damaged("the digest of a version")))
+            .transpose()?,
+        schema: row
+            .text()
+            .map(|json| serde_json::from_str(&json).map_err(|_| damaged("the schema of a version")))
+            .transpose()?,
         claimed_by: row.text(),
         claimed_at: row.moment("the date of a claim")?,
         finished_at: row.moment("the date of a version")?,

@@ -1,9 +1,14 @@
 //! One module a command.
 
+pub mod begin;
 pub mod create;
+pub mod diff;
 pub mod init;
 pub mod list;
 pub mod log;
+pub mod protect;
+pub mod record;
+mod sealed;
 pub mod show;
 pub mod track;
 pub mod verify;
@@ -16,8 +21,8 @@ use golden::{Error, Result};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::cli::{JobArgs, PlaceArgs};
 use crate::catalog::{self, Job};
+use crate::cli::{JobArgs, PlaceArgs};
 use crate::snapshots::Folder;
 use crate::store::{self, Access, Intent, Store};
 

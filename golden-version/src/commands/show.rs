@@ -111,6 +111,9 @@ impl fmt::Display for Shown {
         let Some(schema) = &self.schema else { return Ok(()) };
         line("table", Some(&schema.table))?;
         line("key", Some(&schema.key.join(", ")))?;
-        schema.columns.iter().try_for_each(|column| line("column", Some(&format!("{} {}", column.name, column.declared))))
+        schema
+            .columns
+            .iter()
+            .try_for_each(|column| line("column", Some(&format!("{} {}", column.name, column.declared))))
     }
 }

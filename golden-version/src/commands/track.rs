@@ -27,12 +27,7 @@ pub fn run(arguments: &cli::Track, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(old) = tracking::find(store, dataset)? {
         store.remove_triggers(&old)?;
     }
-    let mut tracking = Tracking {
-        dataset: dataset.clone(),
-        schema,
-        fingerprint: String::new(),
-        in_step: false,
-    };
+    let mut tracking = Tracking { dataset: dataset.clone(), schema, fingerprint: String::new(), in_step: false };
     // The triggers read that table, so it comes first.
     tracking::keep(store, &tracking)?;
     store.install_triggers(&tracking)?;

@@ -172,9 +172,10 @@ struct FileFinding {
 impl Findings {
     fn are_bad(&self) -> bool {
         !self.files.is_empty()
-            || self.versions.iter().any(|version| {
-                version.paths.is_empty() || version.paths.iter().any(|path| path.wrong.is_some())
-            })
+            || self
+                .versions
+                .iter()
+                .any(|version| version.paths.is_empty() || version.paths.iter().any(|path| path.wrong.is_some()))
     }
 }
 

@@ -57,7 +57,10 @@ impl Sealing<'_> {
         let noted = if is_usable { tracking::take(store, &tracking)? } else { Noted::none()? };
         let seal = self.merged(store, Until::Table, noted, warn)?;
         if !is_usable {
-            warn("the table or its triggers have changed: this version was found by comparing, and so will the next be".to_owned());
+            warn(
+                "the table or its triggers have changed: this version was found by comparing, and so will the next be"
+                    .to_owned(),
+            );
             warn(format!("golden-version track --dataset {} makes the triggers anew", self.chain.dataset));
         }
         tracking.in_step = is_usable;
@@ -93,8 +96,11 @@ impl Sealing<'_> {
         }
         if until == Until::Recorded {
             let table = &self.form.schema.table;
-            return Err(Error::data(format!("the key of table `{table}` is another than that of version {}", parent.tag))
-                .guidance("seal a version of the table first: golden-version create"));
+            return Err(Error::data(format!(
+                "the key of table `{table}` is another than that of version {}",
+                parent.tag
+            ))
+            .guidance("seal a version of the table first: golden-version create"));
         }
         catalog::disown_deltas(store, dataset)?;
         rekeyed(&merge, store, rows)
@@ -109,7 +115,9 @@ impl Sealing<'_> {
         let mut adopted = Adopted::default();
         catalog::each_open_delta(store, &self.chain.dataset, &self.version.id, &mut |delta| {
             let key = self.form.key_of_record_id(&delta.record_id)?;
-            adopted.push(&key, &Recorded::Payload(delta))
+            // What the table has was read from there: whole rows.
+            let recorded = if delta.applied { Recorded::Rows(delta) } else { Recorded::Payload(delta) };
+            adopted.push(&key, &recorded)
         })?;
         for delta in noted {
             let delta = delta?;

@@ -7,8 +7,8 @@ mod order;
 mod postgres;
 mod sqlite;
 
-use golden::{Error, Result};
 use golden::store::{Address, Location};
+use golden::{Error, Result};
 use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 
 use crate::tracking::{Tracking, TriggerState};
@@ -47,9 +47,6 @@ pub trait Store {
 
     /// Makes everything since [`Store::begin`] last.
     fn commit(&mut self) -> Result<()>;
-
-    /// Takes everything since [`Store::begin`] back.
-    fn rollback(&mut self) -> Result<()>;
 
     /// Runs statements that take no values.
     fn batch(&mut self, sql: &str) -> Result<()>;
@@ -145,10 +142,8 @@ fn keyed(table: String, columns: Vec<Column>, primary: Vec<String>, given: &[Str
     });
     let named = spelled.collect::<Result<Vec<_>>>()?;
     if named.is_empty() && primary.is_empty() {
-        return Err(Error::usage(format!("table `{table}` has no primary key")).guidance(format!(
-            "name the columns that tell its rows apart: --key COLUMN,…; it has {}",
-            names()
-        )));
+        return Err(Error::usage(format!("table `{table}` has no primary key"))
+            .guidance(format!("name the columns that tell its rows apart: --key COLUMN,…; it has {}", names())));
     }
     let key_named = !named.is_empty();
     Ok(TableSchema { table, columns, key: if key_named { named } else { primary }, key_named })

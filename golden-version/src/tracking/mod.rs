@@ -41,7 +41,9 @@ impl Tracking {
         let dataset = match self.dataset.len() <= 32 && self.dataset.bytes().all(is_plain) {
             true => self.dataset.clone(),
             // PostgreSQL cuts names after 63 bytes.
-            false => Sha256::digest(self.dataset.as_bytes()).iter().take(12).map(|byte| format!("{byte:02x}")).collect(),
+            false => {
+                Sha256::digest(self.dataset.as_bytes()).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+            }
         };
         format!("golden_{what}_{dataset}")
     }

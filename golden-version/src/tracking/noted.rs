@@ -68,7 +68,13 @@ pub fn take(store: &mut dyn Store, tracking: &Tracking) -> Result<Noted> {
 }
 
 /// The deltas of a change. A changed key is a delete and an insert; what did not change a row is none.
-fn deltas(form: &RowForm, before: Option<Row>, after: Option<Row>, changed_at: Moment, job: Option<String>) -> Vec<Delta> {
+fn deltas(
+    form: &RowForm,
+    before: Option<Row>,
+    after: Option<Row>,
+    changed_at: Moment,
+    job: Option<String>,
+) -> Vec<Delta> {
     let delta = |row: &Row, before: Option<&Row>, after: Option<&Row>| Delta {
         id: 0,
         operation: Operation::of(before.is_some(), after.is_some()),

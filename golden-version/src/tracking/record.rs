@@ -16,7 +16,8 @@ pub fn find(store: &mut dyn Store, dataset: &str) -> Result<Option<Tracking>> {
     if !store.has_table("dataset_tracking")? {
         return Ok(None);
     }
-    let sql = "SELECT \"schema\", fingerprint, CASE WHEN in_step THEN 'yes' END FROM dataset_tracking WHERE dataset_name = ?";
+    let sql =
+        "SELECT \"schema\", fingerprint, CASE WHEN in_step THEN 'yes' END FROM dataset_tracking WHERE dataset_name = ?";
     let Some(row) = first(store, sql, &[Cell::Text(dataset.to_owned())])? else { return Ok(None) };
     let mut row = row.into_iter().map(|cell| match cell {
         Cell::Text(text) => Some(text),
@@ -25,7 +26,8 @@ pub fn find(store: &mut dyn Store, dataset: &str) -> Result<Option<Tracking>> {
     let mut next = || row.next().flatten();
     let (schema, fingerprint, in_step) = (next(), next(), next());
     let schema = serde_json::from_str(&schema.unwrap_or_default());
-    let schema = schema.map_err(|_| Error::data("the table dataset_tracking was altered").guidance("untrack, and track again"))?;
+    let schema = schema
+        .map_err(|_| Error::data("the table dataset_tracking was altered").guidance("untrack, and track again"))?;
     Ok(Some(Tracking {
         dataset: dataset.to_owned(),
         schema,

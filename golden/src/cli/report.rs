@@ -45,6 +45,11 @@ impl Reporter {
         Self { args: args.clone(), stream }
     }
 
+    /// The same for another stream.
+    pub fn to(&self, stream: Stream) -> Self {
+        Self { stream, ..self.clone() }
+    }
+
     /// Whether text meant for people should be kept back.
     pub fn is_quiet(&self) -> bool {
         self.args.quiet || self.args.json

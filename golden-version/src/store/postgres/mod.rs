@@ -37,7 +37,9 @@ impl Store for Server {
 
     fn begin(&mut self, access: Access<'_>) -> Result<()> {
         let begin = match access {
-            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '30s';".to_owned(),
+            Access::Read => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '30s';".to_owned()
+            }
             // Each statement sees what was committed before it: the first of them waits for the others.
             Access::Change(dataset) => format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '120s';
@@ -52,28 +54,26 @@ impl Store for Server {
         self.batch("COMMIT")
     }
 
-    fn rollback(&mut self) -> Result<()> {
-        self.batch("ROLLBACK")
-    }
-
     fn batch(&mut self, sql: &str) -> Result<()> {
         self.client.batch_execute(sql).context(|| &self.name)
     }
 
     fn execute(&mut self, sql: &str, values: &[Cell]) -> Result<u64> {
         let messages = self.client.simple_query(&filled(sql, values))?;
-        Ok(messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::CommandComplete(rows) => Some(rows),
-            _ => None,
-        }).sum())
+        Ok(messages
+            .into_iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::CommandComplete(rows) => Some(rows),
+                _ => None,
+            })
+            .sum())
     }
 
     fn query(&mut self, sql: &str, values: &[Cell], visit: Visit<'_>) -> Result<()> {
         let mut rows = Copied::query(&mut self.client, &filled(sql, values))?;
         while rows.advance()? {
-            let cells = (0..rows.columns()).map(|column| {
-                Ok(rows.get(column)?.map_or(Cell::Null, |text| Cell::Text(text.to_owned())))
-            });
+            let cells = (0..rows.columns())
+                .map(|column| Ok(rows.get(column)?.map_or(Cell::Null, |text| Cell::Text(text.to_owned()))));
             visit(cells.collect::<Result<_>>()?)?;
         }
         Ok(())
@@ -126,11 +126,15 @@ impl Store for Server {
         let select = format!("SELECT {} FROM {}", names.join(", "), relation(&schema.table));
         let key = schema.columns.iter().filter(|column| schema.key.contains(&column.name));
         if key.clone().all(is_sorted_as_ours) {
-            let order: Vec<_> = schema.key.iter().filter_map(|name| {
-                let column = schema.columns.iter().find(|column| column.name == *name)?;
-                let is_text = column.kind == CellKind::Text && column.declared != "uuid";
-                Some(format!("{}{} NULLS FIRST", quote(name), if is_text { " COLLATE \"C\"" } else { "" }))
-            }).collect();
+            let order: Vec<_> = schema
+                .key
+                .iter()
+                .filter_map(|name| {
+                    let column = schema.columns.iter().find(|column| column.name == *name)?;
+                    let is_text = column.kind == CellKind::Text && column.declared != "uuid";
+                    Some(format!("{}{} NULLS FIRST", quote(name), if is_text { " COLLATE \"C\"" } else { "" }))
+                })
+                .collect();
             let mut ascending = Ascending::new(form);
             return self.scan(form, &format!("{select} ORDER BY {}", order.join(", ")), &mut |row| {
                 ascending.check(&row)?;

@@ -10,7 +10,8 @@ use crate::tracking::{Tracking, TriggerState};
 
 /// Creates the table, the function and the triggers. Nobody else writes to the table until the transaction ends.
 pub fn install(server: &mut Server, tracking: &Tracking) -> Result<()> {
-    let schema = first(server, "SELECT pg_catalog.current_schema()", &[])?.and_then(|row| row.into_iter().next()).and_then(text);
+    let schema =
+        first(server, "SELECT pg_catalog.current_schema()", &[])?.and_then(|row| row.into_iter().next()).and_then(text);
     let qualified = |name: String| format!("{}.{}", quote(schema.as_deref().unwrap_or("public")), quote(&name));
     let columns = |side| {
         let named = tracking.columns(side).into_iter().zip(&tracking.schema.columns);
@@ -67,7 +68,11 @@ fn body(tracking: &Tracking, changes: &str, table: &str) -> String {
            END IF;
            RETURN NULL;
          END",
-        values("NEW."), values("OLD."), values("OLD."), values("NEW."), values("")
+        values("NEW."),
+        values("OLD."),
+        values("OLD."),
+        values("NEW."),
+        values("")
     )
 }
 

@@ -54,10 +54,6 @@ impl Store for File {
         self.batch("COMMIT")
     }
 
-    fn rollback(&mut self) -> Result<()> {
-        if self.connection.is_autocommit() { Ok(()) } else { self.batch("ROLLBACK") }
-    }
-
     fn batch(&mut self, sql: &str) -> Result<()> {
         self.connection.execute_batch(sql).context(|| self.path.display())
     }

@@ -24,12 +24,7 @@ pub fn each(connection: &Connection, form: &RowForm, visit: &mut dyn FnMut(Row) 
     let schema = &form.schema;
     let columns: Vec<_> = schema.columns.iter().map(|column| quote(&column.name)).collect();
     let key: Vec<_> = schema.key.iter().map(|name| format!("{} COLLATE BINARY", quote(name))).collect();
-    let sql = format!(
-        "SELECT {} FROM main.{} ORDER BY {}",
-        columns.join(", "),
-        quote(&schema.table),
-        key.join(", ")
-    );
+    let sql = format!("SELECT {} FROM main.{} ORDER BY {}", columns.join(", "), quote(&schema.table), key.join(", "));
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut ascending = Ascending::new(form);

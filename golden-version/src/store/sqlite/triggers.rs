@@ -71,29 +71,43 @@ fn triggers(connection: &Connection, tracking: &Tracking) -> Result<Vec<(String,
     let uniques = uniques(connection, tracking)?;
     let table = quote(&tracking.schema.table);
     let stash = quote(&tracking.name("replaced"));
-    let job = format!("(SELECT current_job FROM dataset_tracking WHERE dataset_name = '{}')", tracking.dataset.replace('\'', "''"));
+    let job = format!(
+        "(SELECT current_job FROM dataset_tracking WHERE dataset_name = '{}')",
+        tracking.dataset.replace('\'', "''")
+    );
     let changes = quote(&tracking.changes());
     let values = |row: &str| {
         let names = tracking.schema.columns.iter().map(|column| format!("{row}.{}", quote(&column.name)));
         names.collect::<Vec<_>>().join(", ")
     };
     let (old, new) = (tracking.columns('o').join(", "), tracking.columns('n').join(", "));
-    let key: Vec<_> = tracking.schema.columns.iter().enumerate()
+    let key: Vec<_> = tracking
+        .schema
+        .columns
+        .iter()
+        .enumerate()
         .filter(|(_, column)| tracking.schema.key.contains(&column.name))
-        .map(|(position, column)| (format!("o{position}"), quote(&column.name))).collect();
-    let all = |condition: &dyn Fn(&(String, String)) -> String| key.iter().map(condition).collect::<Vec<_>>().join(" AND ");
-    let is_row = |row: &str| all(&|(stashed, column)| format!("s.{stashed} COLLATE BINARY IS {row}.{column} COLLATE BINARY"));
+        .map(|(position, column)| (format!("o{position}"), quote(&column.name)))
+        .collect();
+    let all =
+        |condition: &dyn Fn(&(String, String)) -> String| key.iter().map(condition).collect::<Vec<_>>().join(" AND ");
+    let is_row =
+        |row: &str| all(&|(stashed, column)| format!("s.{stashed} COLLATE BINARY IS {row}.{column} COLLATE BINARY"));
     // Nothing that is noted may make an application's statement fail, so the rows are looked up by every key they
     // could be in the way of.
     let set_aside = |but: &str| {
         let mut statements = format!("DELETE FROM {stash};");
         for unique in &uniques {
-            let same: Vec<_> = unique.iter()
-                .map(|(column, collation)| format!("t.{0} = NEW.{0} COLLATE {1}", quote(column), quote(collation))).collect();
+            let same: Vec<_> = unique
+                .iter()
+                .map(|(column, collation)| format!("t.{0} = NEW.{0} COLLATE {1}", quote(column), quote(collation)))
+                .collect();
             statements += &format!(
                 " INSERT INTO {stash} SELECT {} FROM {table} AS t WHERE {} {but}
                   AND NOT EXISTS (SELECT 1 FROM {stash} AS s WHERE {});",
-                values("t"), same.join(" AND "), is_row("t")
+                values("t"),
+                same.join(" AND "),
+                is_row("t")
             );
         }
         statements
@@ -103,46 +117,68 @@ fn triggers(connection: &Connection, tracking: &Tracking) -> Result<Vec<(String,
          SELECT {NOW}, {job}, 1, 0, {old} FROM {stash} AS s
          WHERE ({}) OR NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {} AND {});
          DELETE FROM {stash};",
-        is_row("NEW"), all(&|(stashed, column)| format!("t.{column} IS s.{stashed}")), is_row("t")
+        is_row("NEW"),
+        all(&|(stashed, column)| format!("t.{column} IS s.{stashed}")),
+        is_row("t")
     );
     let note_update = format!(
         "INSERT INTO {changes} (changed_at, job, was_there, is_there, {old}, {new})
-         VALUES ({NOW}, {job}, 1, 1, {}, {});", values("OLD"), values("NEW")
+         VALUES ({NOW}, {job}, 1, 1, {}, {});",
+        values("OLD"),
+        values("NEW")
     );
-    let mut unique_columns: Vec<_> = uniques.iter().flatten().map(|(column, _)| quote(column))
-        .chain(key.iter().map(|(_, column)| column.clone())).collect();
+    let mut unique_columns: Vec<_> = uniques
+        .iter()
+        .flatten()
+        .map(|(column, _)| quote(column))
+        .chain(key.iter().map(|(_, column)| column.clone()))
+        .collect();
     unique_columns.sort();
     unique_columns.dedup();
     // By their bytes: a letter's case may matter to one index and not to another.
-    let moved: Vec<_> = unique_columns.iter()
-        .map(|column| format!("OLD.{column} COLLATE BINARY IS NOT NEW.{column} COLLATE BINARY")).collect();
+    let moved: Vec<_> = unique_columns
+        .iter()
+        .map(|column| format!("OLD.{column} COLLATE BINARY IS NOT NEW.{column} COLLATE BINARY"))
+        .collect();
     let moved = moved.join(" OR ");
-    let not_itself = format!("AND NOT ({})", key.iter()
-        .map(|(_, column)| format!("t.{column} COLLATE BINARY IS OLD.{column} COLLATE BINARY")).collect::<Vec<_>>().join(" AND "));
+    let not_itself = format!(
+        "AND NOT ({})",
+        key.iter()
+            .map(|(_, column)| format!("t.{column} COLLATE BINARY IS OLD.{column} COLLATE BINARY"))
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    );
     let bodies = [
         ("INSERT", "BEFORE", String::new(), set_aside("")),
         ("UPDATE", "BEFORE", format!("WHEN {moved}"), set_aside(&not_itself)),
         (
-            "INSERT", "AFTER", String::new(),
+            "INSERT",
+            "AFTER",
+            String::new(),
             format!(
                 "{note_replaced} INSERT INTO {changes} (changed_at, job, was_there, is_there, {new})
-                 VALUES ({NOW}, {job}, 0, 1, {});", values("NEW")
+                 VALUES ({NOW}, {job}, 0, 1, {});",
+                values("NEW")
             ),
         ),
         ("UPDATE", "AFTER", format!("WHEN NOT ({moved})"), note_update.clone()),
         ("UPDATE", "AFTER", format!("WHEN {moved}"), format!("{note_replaced} {note_update}")),
         (
-            "DELETE", "AFTER", String::new(),
+            "DELETE",
+            "AFTER",
+            String::new(),
             format!(
                 "DELETE FROM {stash} WHERE {};
                  INSERT INTO {changes} (changed_at, job, was_there, is_there, {old}) VALUES ({NOW}, {job}, 1, 0, {});",
-                all(&|(stashed, column)| format!("{stashed} COLLATE BINARY IS OLD.{column} COLLATE BINARY")), values("OLD")
+                all(&|(stashed, column)| format!("{stashed} COLLATE BINARY IS OLD.{column} COLLATE BINARY")),
+                values("OLD")
             ),
         ),
     ];
     let made = SUFFIXES.iter().zip(bodies).map(|(suffix, (event, time, when, body))| {
         let name = tracking.name(suffix);
-        let sql = format!("CREATE TRIGGER {} {time} {event} ON {table} FOR EACH ROW {when} BEGIN {body} END", quote(&name));
+        let sql =
+            format!("CREATE TRIGGER {} {time} {event} ON {table} FOR EACH ROW {when} BEGIN {body} END", quote(&name));
         (name, sql)
     });
     Ok(made.collect())
@@ -152,9 +188,11 @@ fn triggers(connection: &Connection, tracking: &Tracking) -> Result<Vec<(String,
 fn uniques(connection: &Connection, tracking: &Tracking) -> Result<Vec<Unique>> {
     let table = &tracking.schema.table;
     let mut uniques: Vec<Unique> = Vec::new();
-    let mut indexes = connection.prepare("SELECT name FROM pragma_index_list(?1, 'main') WHERE \"unique\" ORDER BY name")?;
+    let mut indexes =
+        connection.prepare("SELECT name FROM pragma_index_list(?1, 'main') WHERE \"unique\" ORDER BY name")?;
     let names: Vec<String> = indexes.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut columns = connection.prepare("SELECT name, coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno")?;
+    let mut columns =
+        connection.prepare("SELECT name, coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno")?;
     for index in names {
         let unique: Vec<(Option<String>, String)> =
             columns.query_map([&index], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;

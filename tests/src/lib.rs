@@ -11,6 +11,7 @@ mod postgres;
 mod run;
 mod sandbox;
 mod tools;
+mod versioned;
 
 pub use certificates::{Authority, Validity};
 pub use index_zoo::{Specimen, Zoo, python_with_faiss};
@@ -18,6 +19,7 @@ pub use made_up::MadeUp;
 pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};
+pub use versioned::Versioned;
 pub use tools::{faiss_index, long_form, programs, python, tools_present};
 
 /// The schema and rows that most tests start from.

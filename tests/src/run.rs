@@ -60,7 +60,9 @@ impl Run {
     pub fn one_error(self) -> Self {
         let said = format!("{}{}", self.text(), self.stderr);
         assert!(!said.contains("panicked"), "no panic expected of {self}");
-        let programs = ["golden-export: ", "golden-verify: ", "golden-import: ", "golden-embed: ", "faiss-snap: "];
+        let programs = [
+            "golden-export: ", "golden-verify: ", "golden-import: ", "golden-embed: ", "golden-version: ", "faiss-snap: ",
+        ];
         let of_ours = |line: &&str| programs.iter().any(|name| line.starts_with(name));
         let errors = said.lines().filter(of_ours).count();
         assert_eq!(errors, 1, "one error expected of {self}");

@@ -6,7 +6,7 @@ use golden_tests::programs;
 #[test]
 fn sessions() {
     let cases = trycmd::TestCases::new();
-    for program in ["golden-export", "golden-verify", "golden-import", "golden-embed"] {
+    for program in ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version"] {
         cases.register_bin(program, programs().join(program));
     }
     cases.env("COLUMNS", "100").case("cmd/*.trycmd");

@@ -24,7 +24,13 @@ const SCRIPTS_WITH_OPTIONS: [&str; 7] = [
     "regenerate_embeddings.sh",
     "smoke.sh",
 ];
-const PROGRAMS: [&str; 5] = ["golden-export", "golden-verify", "golden-import", "golden-embed", "faiss-snap"];
+const VERSIONS: &str = include_str!("../../docs/versions.md");
+const PROGRAMS: [&str; 6] =
+    ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version", "faiss-snap"];
+const VERSION_COMMANDS: [&str; 15] = [
+    "init", "create", "begin", "claim", "record", "finish", "list", "show", "log", "diff", "protect", "unprotect",
+    "verify", "track", "untrack",
+];
 
 /// Every page of the documentation, by name.
 fn pages() -> Vec<(String, String)> {
@@ -140,7 +146,8 @@ fn every_option_in_the_documentation_exists() {
     };
     let commands = ["create", "list", "verify", "restore", "rebuild", "search", "prune", "drill"]
         .map(|command| format!("faiss-snap {command}"));
-    let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands);
+    let of_versions = VERSION_COMMANDS.map(|command| format!("golden-version {command}"));
+    let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands).chain(of_versions);
     let known: BTreeSet<_> =
         helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
     let of_script = |script| words(&sandbox.sh(&format!("{SCRIPTS}{script} --help")).ok().says("Example").text());
@@ -282,6 +289,29 @@ fn the_snapshot_commands_run_and_every_option_of_theirs_is_documented() {
             options.filter(|option| !["--json", "--quiet", "--help", "--version", "--schema"].contains(option))
         {
             assert!(page.contains(option), "{command} {option}");
+        }
+    }
+}
+
+#[test]
+fn the_version_commands_run_and_every_option_of_theirs_is_documented() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("data")).expect("a folder");
+    sandbox.sql("data/app.db", "CREATE TABLE candidate_links (id INTEGER PRIMARY KEY, url TEXT)");
+    for command in blocks(VERSIONS, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")) {
+        sandbox.sql("data/app.db", "INSERT INTO candidate_links (url) VALUES ('https://example.org')");
+        sandbox.sh(command).ok();
+    }
+    let update = blocks(VERSIONS, "sql").next().and_then(|sql| sql.lines().last()).expect("how a job is named");
+    sandbox.sh("golden-version track --dataset candidate_links").ok();
+    sandbox.sql("data/app.db", update);
+    sandbox.sh("golden-version verify").ok();
+    for command in VERSION_COMMANDS {
+        let help = sandbox.sh(&format!("golden-version {command} --help")).ok().text();
+        let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let options = options.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
+        for option in options.filter(|option| !["--json", "--quiet", "--help", "--version"].contains(option)) {
+            assert!(VERSIONS.contains(option), "{command} {option}");
         }
     }
 }

@@ -1,0 +1,189 @@
+//! Tracked tables: triggers see all that changes, in every way that databases know, and what they could not see is
+//! noticed. Budget: 20 s.
+
+use golden_tests::Versioned;
+use serde_json::json;
+
+const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, n INTEGER)";
+const ROWS: &str = "INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3)";
+
+/// Both databases, with a tracked table and a version of its rows.
+fn tracked() -> Vec<Versioned<'static>> {
+    let all = Versioned::both(TABLE);
+    for it in &all {
+        it.sql(ROWS);
+        it.create("v1");
+        it.run("track --dataset t").ok().says("the next version costs what changes");
+    }
+    all
+}
+
+/// How many of the deltas of a version are there because the triggers noted them: comparing finds all at one time.
+fn noted(it: &Versioned<'_>) -> String {
+    it.value(match it.is_postgres() {
+        true => "SELECT count(*) FROM golden_changes_t",
+        false => "SELECT count(*) FROM golden_changes_t",
+    })
+}
+
+#[test]
+fn what_triggers_noted_is_what_comparing_finds() {
+    for it in tracked() {
+        it.sql("UPDATE t SET n = n + 1 WHERE id < 3; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (2, 'zwei', 0);
+                UPDATE t SET id = 30 WHERE id = 3; UPDATE t SET n = n WHERE id = 1; INSERT INTO t VALUES (5, NULL, NULL);
+                DELETE FROM t WHERE id = 5");
+        assert_ne!(noted(&it), "0");
+        let compared = it.run("diff --json --summary --dataset t v1").ok().json();
+        let report = it.run("create --json --dataset t --tag v2").ok();
+        assert_eq!(report.json()["changes"], compared["changes"]);
+        assert_eq!(report.stderr, "", "no word of comparing");
+        assert_eq!(noted(&it), "0");
+        it.is_whole();
+        // Every step of the way is kept: 2 was updated, deleted and inserted again.
+        let steps = "SELECT count(*) FROM dataset_deltas WHERE record_id = '2'";
+        assert_eq!(it.value(steps), "3");
+        it.create("v3");
+        it.is_whole();
+    }
+}
+
+#[test]
+fn rows_that_replace_others() {
+    let conflicts = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE COLLATE NOCASE, b INTEGER, c INTEGER, UNIQUE (b, c));
+        CREATE TABLE child (id INTEGER PRIMARY KEY, t INTEGER REFERENCES t (id) ON DELETE CASCADE)";
+    let it = Versioned::sqlite(conflicts);
+    it.sql("INSERT INTO t VALUES (1, 'a', 1, 1), (2, 'b', 2, 2), (3, 'c', 3, 3), (4, 'd', NULL, 4), (5, 'e', NULL, 4)");
+    it.create("v0");
+    it.run("track --dataset t").ok();
+    for (round, statements) in [
+        "INSERT OR REPLACE INTO t VALUES (1, 'x', 9, 9)",
+        "REPLACE INTO t VALUES (NULL, 'B', 1, 1)",
+        "INSERT OR REPLACE INTO t VALUES (3, 'd', 9, 9)",
+        "UPDATE OR REPLACE t SET a = 'E' WHERE id = 3",
+        "UPDATE OR REPLACE t SET id = 3 WHERE id = 6",
+        "INSERT OR IGNORE INTO t VALUES (3, 'y', 0, 0), (7, 'z', 7, 7); DELETE FROM t WHERE id = 3",
+        "INSERT INTO t VALUES (7, 'zz', 7, 7) ON CONFLICT (id) DO UPDATE SET a = 'upserted'",
+        "PRAGMA recursive_triggers = on; REPLACE INTO t VALUES (7, 'again', 7, 7), (8, 'AGAIN', 8, 8)",
+        "BEGIN; REPLACE INTO t VALUES (8, 'back', 1, 1); ROLLBACK; REPLACE INTO t SELECT id, a, b + 1, c FROM t",
+        "REPLACE INTO t VALUES (10, 'p', 10, 10), (11, 'q', 10, 10), (11, 'P', 12, 12)",
+        "DELETE FROM t",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        it.sql(statements);
+        let compared = it.run(&format!("diff --json --summary --dataset t v{round}")).ok().json();
+        let report = it.run(&format!("create --json --dataset t --tag v{}", round + 1)).ok();
+        assert_eq!(report.json()["changes"], compared["changes"], "{statements}");
+        assert_eq!(report.stderr, "", "{statements}");
+        it.is_whole();
+    }
+    it.sql("CREATE UNIQUE INDEX lower_a ON t (lower(a))");
+    it.run("track --dataset t").exits(2).one_error().says("unique index on an expression");
+}
+
+#[test]
+fn a_table_that_is_emptied_and_triggers_that_were_off() {
+    for it in tracked().into_iter().filter(Versioned::is_postgres) {
+        it.sql("TRUNCATE t; INSERT INTO t VALUES (1, 'one', 1)");
+        assert_eq!(it.create("v2")["changes"], json!({"inserted": 0, "updated": 0, "deleted": 2}));
+        it.is_whole();
+        it.sql("SET session_replication_role = replica; INSERT INTO t VALUES (4, 'four', 4)");
+        assert_eq!(it.create("v3")["changes"]["inserted"], 1);
+        it.is_whole();
+        it.sql("ALTER TABLE t DISABLE TRIGGER ALL; INSERT INTO t VALUES (5, 'five', 5)");
+        it.run("create --dataset t --tag v4").ok().says("1 inserted").says("triggers have changed").says("track");
+        it.sql("INSERT INTO t VALUES (6, 'six', 6)");
+        it.run("create --dataset t --tag v5").ok().says("1 inserted").says("triggers have changed");
+        // Enabled again: what happened in between went unnoticed, and is found by comparing.
+        it.sql("ALTER TABLE t ENABLE ALWAYS TRIGGER golden_row_t; ALTER TABLE t ENABLE ALWAYS TRIGGER golden_truncate_t;
+                ALTER TABLE t DISABLE TRIGGER golden_row_t; INSERT INTO t VALUES (7, 'seven', 7);
+                ALTER TABLE t ENABLE ALWAYS TRIGGER golden_row_t; INSERT INTO t VALUES (8, 'eight', 8)");
+        it.run("create --dataset t --tag v6").ok().says("2 inserted").never_says("warning");
+        it.sql("INSERT INTO t VALUES (9, 'nine', 9)");
+        it.run("create --dataset t --tag v7").ok().says("1 inserted").never_says("warning");
+        it.is_whole();
+    }
+}
+
+#[test]
+fn triggers_and_tables_that_are_not_what_they_were() {
+    for it in tracked() {
+        match it.is_postgres() {
+            true => it.sql("DROP TRIGGER golden_row_t ON t; DELETE FROM t WHERE id = 1"),
+            false => it.sql("DROP TRIGGER golden_after_delete_t; DELETE FROM t WHERE id = 1"),
+        }
+        it.run("create --dataset t --tag v2").ok().says("1 deleted").says("triggers have changed");
+        it.run("track --dataset t").ok().says("the next version costs what changes");
+        it.sql("ALTER TABLE t ADD COLUMN extra INTEGER; UPDATE t SET extra = 7 WHERE id = 2");
+        it.run("create --dataset t --tag v3").ok().says("1 updated").says("the table or its triggers have changed");
+        it.is_whole();
+        it.run("track --dataset t").ok();
+        it.sql("UPDATE t SET extra = 8 WHERE id = 2");
+        it.run("create --dataset t --tag v4").ok().says("1 updated").never_says("warning");
+        it.is_whole();
+        if !it.is_postgres() {
+            // Dropped and made again just as it was: only the number of the schema tells.
+            let sql = it.value("SELECT sql FROM sqlite_schema WHERE name = 'golden_after_delete_t'");
+            it.sql(&format!("DROP TRIGGER golden_after_delete_t; DELETE FROM t WHERE id = 2; {sql}"));
+            it.run("create --dataset t --tag v5").ok().says("1 deleted").never_says("warning");
+            it.is_whole();
+        }
+    }
+}
+
+#[test]
+fn a_change_names_the_job_that_the_application_named() {
+    for it in tracked() {
+        match it.is_postgres() {
+            true => it.sql("BEGIN; SET LOCAL golden.job = 'import-7'; UPDATE t SET n = 7 WHERE id = 1; COMMIT"),
+            false => it.sql(
+                "BEGIN; UPDATE dataset_tracking SET current_job = 'import-7' WHERE dataset_name = 't';
+                 UPDATE t SET n = 7 WHERE id = 1;
+                 UPDATE dataset_tracking SET current_job = NULL WHERE dataset_name = 't'; COMMIT",
+            ),
+        }
+        it.sql("UPDATE t SET n = 8 WHERE id = 2");
+        it.create("v2");
+        let job = |id: &str, column: &str| {
+            it.value(&format!("SELECT CAST({column} AS TEXT) FROM dataset_deltas WHERE record_id = '{id}'"))
+        };
+        assert_eq!(job("1", "changed_by_job"), "import-7");
+        assert_eq!(job("2", "changed_by_job"), it.value("SELECT created_by_job FROM dataset_versions WHERE version_tag = 'v2'"));
+        let truths = [job("1", "job_named"), job("2", "job_named")];
+        assert!(truths == ["1", "0"] || truths == ["true", "false"], "{truths:?}");
+    }
+}
+
+#[test]
+fn untracking_leaves_nothing_behind() {
+    for it in tracked() {
+        it.sql("UPDATE t SET n = 7 WHERE id = 1");
+        it.run("untrack --dataset t").ok();
+        let left = match it.is_postgres() {
+            true => "SELECT (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'golden%') + (SELECT count(*) FROM pg_class
+                     WHERE relname LIKE 'golden%') + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'golden%')",
+            false => "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'golden%'",
+        };
+        assert_eq!(it.value(left), "0");
+        it.run("untrack --dataset t").exits(2).one_error().says("is not tracked");
+        it.run("create --dataset t --tag v2").ok().says("1 updated");
+        it.is_whole();
+    }
+}
+
+#[test]
+fn names_of_any_kind() {
+    for it in Versioned::both("CREATE TABLE \"a 'table' \"\"of\"\" ä\" (\"the key\" INTEGER PRIMARY KEY, \"new\" TEXT, \"order\" INTEGER)") {
+        let dataset = "--dataset 'it'\\''s a \"dataset\" of ä' --table 'a '\\''table'\\'' \"of\" ä'";
+        // PostgreSQL's own way to name a table with such characters.
+        let dataset = if it.is_postgres() { "--dataset x.y --table '\"a '\\''table'\\'' \"\"of\"\" ä\"'" } else { dataset };
+        let only = dataset.split(" --table").next().expect("a dataset");
+        it.sql("INSERT INTO \"a 'table' \"\"of\"\" ä\" VALUES (1, 'x', 1)");
+        it.run(&format!("create --tag 'v/1' {dataset}")).ok();
+        it.run(&format!("track {dataset}")).ok().says("costs what changes");
+        it.sql("UPDATE \"a 'table' \"\"of\"\" ä\" SET \"new\" = 'y'");
+        it.run(&format!("create --tag 'v 2' {only}")).ok().says("1 updated").never_says("warning");
+        it.is_whole();
+    }
+}

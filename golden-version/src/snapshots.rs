@@ -83,6 +83,7 @@ impl Folder {
         let path = self.root()?.join(&name);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+            remove_debris(folder);
         }
         let mut writer = Writer::create(&path, form)?;
         fill(&mut writer)?;
@@ -103,6 +104,19 @@ impl Folder {
             Some(known) if *known != sha256 => Condition::Altered,
             _ => Condition::Sound,
         })
+    }
+}
+
+/// Removes what interrupted runs left: whoever writes here is alone.
+fn remove_debris(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".golden-") && name.ends_with(".tmp") {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

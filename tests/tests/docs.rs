@@ -28,8 +28,21 @@ const VERSIONS: &str = include_str!("../../docs/versions.md");
 const PROGRAMS: [&str; 6] =
     ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version", "faiss-snap"];
 const VERSION_COMMANDS: [&str; 15] = [
-    "init", "create", "begin", "claim", "record", "finish", "list", "show", "log", "diff", "protect", "unprotect",
-    "verify", "track", "untrack",
+    "init",
+    "create",
+    "begin",
+    "claim",
+    "record",
+    "finish",
+    "list",
+    "show",
+    "log",
+    "diff",
+    "protect",
+    "unprotect",
+    "verify",
+    "track",
+    "untrack",
 ];
 
 /// Every page of the documentation, by name.

@@ -35,7 +35,8 @@ fn five_processes_create_three_versions_each() {
         let tags: BTreeSet<_> = versions.iter().map(|version| version["tag"].to_string()).collect();
         assert_eq!(tags.len(), 15);
         // Every row that is not in the first version came once, in one.
-        let inserted: u64 = versions.iter().map(|version| version["changes"]["inserted"].as_u64().expect("a number")).sum();
+        let inserted: u64 =
+            versions.iter().map(|version| version["changes"]["inserted"].as_u64().expect("a number")).sum();
         let first = versions[14]["rows"].as_u64().expect("a number");
         assert_eq!(first + inserted, 16);
         assert_eq!(versions[0]["rows"], 16);
@@ -49,9 +50,8 @@ fn of_eight_who_claim_a_version_one_succeeds() {
         it.run("init").ok();
         for round in 0..50 {
             it.run(&format!("begin --dataset t --tag v{round}")).ok();
-            let claims: Vec<_> = (0..8)
-                .map(|by| it.start(&format!("claim --dataset t --version v{round} --by p{by}")))
-                .collect();
+            let claims: Vec<_> =
+                (0..8).map(|by| it.start(&format!("claim --dataset t --version v{round} --by p{by}"))).collect();
             let codes: Vec<_> =
                 claims.into_iter().map(|mut claim| claim.wait().expect("it ends").code().expect("a code")).collect();
             assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "round {round}: {codes:?}");

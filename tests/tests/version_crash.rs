@@ -1,8 +1,8 @@
 //! Whatever interrupts it, versions that were sealed stay whole and the next run succeeds. Budget: 30 s; the long form
 //! kills hundreds of times.
 
-use std::time::{Duration, Instant};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use golden_tests::{Versioned, long_form};
@@ -60,7 +60,8 @@ fn later_versions_killed_at_random_moments() {
             if tracked {
                 it.run("track --dataset t").ok();
             }
-            let change = |time: u32| it.sql(&format!("UPDATE t SET name = 'changed at {time}' WHERE id % 3 = {}", time % 3));
+            let change =
+                |time: u32| it.sql(&format!("UPDATE t SET name = 'changed at {time}' WHERE id % 3 = {}", time % 3));
             killed(&it, |time| format!("create --dataset t --tag v{time}"), change);
         }
     }
@@ -73,7 +74,9 @@ fn recording_killed_at_random_moments() {
         it.run("begin --dataset t --tag load").ok();
         it.run("claim --dataset t").ok();
         let lines: String = (1..=3000)
-            .map(|id| format!("{{\"operation\": \"update\", \"record_id\": {id}, \"payload\": {{\"name\": \"loaded\"}}}}\n"))
+            .map(|id| {
+                format!("{{\"operation\": \"update\", \"record_id\": {id}, \"payload\": {{\"name\": \"loaded\"}}}}\n")
+            })
             .collect();
         it.sandbox.write("lines", lines);
         killed(&it, |_| "record --dataset t --version load --apply lines".to_owned(), |_| {});

@@ -28,7 +28,9 @@ fn what_changed_becomes_a_version() {
         assert_eq!(it.value(deltas), "3", "the first version is a file, not a delta a row");
         // Nothing changed: a version all the same, with the digest of the one before.
         assert_eq!(it.create("v3")["content_sha256"], second["content_sha256"]);
-        it.sql("UPDATE t SET name = 'one' WHERE id = 1; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (2, 'two', 2)");
+        it.sql(
+            "UPDATE t SET name = 'one' WHERE id = 1; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (2, 'two', 2)",
+        );
         assert_eq!(it.create("v4")["content_sha256"], first["content_sha256"], "the same rows, the same digest");
         it.is_whole();
         it.run("create --dataset t --tag v4").exits(1).one_error().says("a version `v4` already");
@@ -40,11 +42,7 @@ fn what_changed_becomes_a_version() {
 fn the_digest_is_what_the_documentation_says() {
     let it = Versioned::sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, x)");
     it.sql("INSERT INTO t VALUES (1, 'one', NULL), (2, NULL, 2.0), (3, 'drei', x'00ff')");
-    let rows = [
-        r#"{"id":1,"name":"one"}"#,
-        r#"{"id":2,"x":2.0}"#,
-        r#"{"id":3,"name":"drei","x":{"$base64":"AP8="}}"#,
-    ];
+    let rows = [r#"{"id":1,"name":"one"}"#, r#"{"id":2,"x":2.0}"#, r#"{"id":3,"name":"drei","x":{"$base64":"AP8="}}"#];
     let mut sum = golden_version::ContentDigest::default();
     rows.iter().for_each(|row| sum.add(row.as_bytes()));
     assert_eq!(it.create("v1")["content_sha256"], json!(sum.to_string()));
@@ -74,7 +72,10 @@ fn values_of_every_kind() {
     assert_eq!(second["changes"], json!({"inserted": 1, "updated": 3, "deleted": 1}), "1 and 1.0 differ");
     it.is_whole();
     it.sql("UPDATE t SET n = CAST(x'ff' AS TEXT) WHERE id = 'a'");
-    it.run("create --dataset t --tag v3").exits(1).one_error().says("record a: column `n` holds text that is not UTF-8");
+    it.run("create --dataset t --tag v3")
+        .exits(1)
+        .one_error()
+        .says("record a: column `n` holds text that is not UTF-8");
     let Some(it) = Versioned::both(
         "CREATE TABLE t (id uuid PRIMARY KEY, f real, d double precision, b bytea, ok boolean, j jsonb, at timestamptz,
                          num numeric, a int[], big bigint)",
@@ -121,7 +122,9 @@ fn tables_that_change_their_columns() {
 
 #[test]
 fn keys() {
-    for it in Versioned::both("CREATE TABLE t (a INTEGER, b TEXT, c INTEGER, PRIMARY KEY (b, a)); CREATE TABLE bare (a INTEGER, b TEXT)") {
+    for it in Versioned::both(
+        "CREATE TABLE t (a INTEGER, b TEXT, c INTEGER, PRIMARY KEY (b, a)); CREATE TABLE bare (a INTEGER, b TEXT)",
+    ) {
         it.sql("INSERT INTO t VALUES (1, 'x', 1), (2, 'x', 2), (10, 'X', 3), (9, '', 4)");
         it.create("v1");
         it.sql("UPDATE t SET a = 11 WHERE a = 10; UPDATE t SET c = 5 WHERE a = 9; INSERT INTO t VALUES (3, 'x', 1)");
@@ -211,7 +214,9 @@ fn what_somebody_changed_in_the_tables_of_versions_is_found() {
         it.create("v2");
         it.sql("UPDATE dataset_deltas SET payload = '{\"id\":2,\"n\":2,\"name\":\"drei\"}'");
         it.run("verify").exits(1).says("t v2 from the snapshot of v1: digest");
-        it.sql("UPDATE dataset_versions SET parent_version = NULL WHERE version_tag = 'v1'; DELETE FROM dataset_deltas");
+        it.sql(
+            "UPDATE dataset_versions SET parent_version = NULL WHERE version_tag = 'v1'; DELETE FROM dataset_deltas",
+        );
         it.run("verify").exits(1);
         it.sql("UPDATE dataset_versions SET content_sha256 = 'x' WHERE version_tag = 'v2'");
         it.run("verify").exits(1).one_error().says("the digest of a version");

@@ -80,7 +80,9 @@ impl History<'_> {
                 // A key that changes.
                 let (from, to) = (self.rng.i64(..30), self.rng.i64(..30));
                 if let Some(mut row) = self.rows.remove(&from) {
-                    self.it.sql(&format!("DELETE FROM t WHERE id = {to} AND id <> {from}; UPDATE t SET id = {to} WHERE id = {from}"));
+                    self.it.sql(&format!(
+                        "DELETE FROM t WHERE id = {to} AND id <> {from}; UPDATE t SET id = {to} WHERE id = {from}"
+                    ));
                     row.insert("id".to_owned(), json!(to));
                     self.rows.insert(to, row);
                 }
@@ -124,8 +126,13 @@ fn any_history() {
     for seed in 0..histories {
         for it in Versioned::both("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)") {
             println!("seed {seed}, {}", it.db());
-            let mut history =
-                History { it, rows: Rows::new(), columns: vec!["a".to_owned()], rng: Rng::with_seed(seed), versions: 0 };
+            let mut history = History {
+                it,
+                rows: Rows::new(),
+                columns: vec!["a".to_owned()],
+                rng: Rng::with_seed(seed),
+                versions: 0,
+            };
             for _ in 0..40 {
                 history.step();
             }

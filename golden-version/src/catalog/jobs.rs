@@ -1,9 +1,10 @@
 //! `jobs`: which job did what. The table may be the application's; of its columns only `id` has to be there.
 
-use golden::{Error, Result};
-use golden_version::Cell;
+use golden::{Error, Kind, Result};
+use golden_version::{Cell, CellKind};
 use uuid::Uuid;
 
+use super::cells::Cells;
 use crate::store::{Store, first};
 use crate::version::Moment;
 
@@ -45,23 +46,31 @@ pub fn start(store: &mut dyn Store, job: &Job) -> Result<String> {
         }
         Job::Own { kind, name } => (kind, name),
     };
-    let id = Uuid::new_v4().to_string();
-    let mut names = vec!["id"];
-    let mut values = vec![Cell::Text(id.clone())];
+    let mut values = Vec::new();
     let now = Moment::now().stored();
     for (spellings, value) in [(KIND, kind), (NAME, name), (STARTED, &now), (STATUS, &"running".to_owned())] {
-        if let Some(column) = spelling(&columns, spellings) {
-            names.push(column);
-            values.push(Cell::Text(value.clone()));
-        }
+        values.extend(spelling(&columns, spellings).map(|column| (column, Cell::Text(value.clone()))));
     }
-    let inserted = store.insert_all("jobs", &names, &mut [Ok(values)].into_iter());
-    inserted.map_err(|error| {
-        error
-            .context("table jobs takes no job of golden-version's")
-            .guidance("make the job yourself, and name it with --job")
-    })?;
-    Ok(id)
+    // Numbers are given by the database.
+    let id = store.table("jobs", &["id".to_owned()])?.columns.into_iter().find(|column| column.name == "id");
+    if id.is_none_or(|id| id.kind != CellKind::Integer) {
+        values.push(("id", Cell::Text(Uuid::new_v4().to_string())));
+    }
+    let (names, values): (Vec<_>, Vec<_>) =
+        values.into_iter().map(|(name, value)| (format!("\"{name}\""), value)).unzip();
+    let sql = match names.is_empty() {
+        true => "INSERT INTO jobs DEFAULT VALUES RETURNING id".to_owned(),
+        false => {
+            let marks = vec!["?"; names.len()].join(", ");
+            format!("INSERT INTO jobs ({}) VALUES ({marks}) RETURNING id", names.join(", "))
+        }
+    };
+    match first(store, &sql, &values) {
+        Ok(row) => Cells::new(row.unwrap_or_default()).must("the id of a job"),
+        Err(error) if error.kind() == Kind::Locked => Err(error),
+        Err(error) => Err(Error::usage(format!("table jobs takes no job of golden-version's: {}", error.message()))
+            .guidance("make the job yourself, and name it with --job")),
+    }
 }
 
 /// Notes that a job has ended well, if it is one of ours.

@@ -140,11 +140,19 @@ impl<I: Iterator<Item = Result<Row>>> Merging<'_, I> {
             },
         };
         let Some(key) = key else { return Ok(()) };
-        if until == Until::Recorded && recorded.is_empty() {
+        if until == Until::Recorded && recorded.is_empty() && self.has_same_columns {
             return Ok(());
         }
         let before = parent.as_ref().map(|parent| self.merge.old_form.json(parent));
         let (mut state, mut state_json) = (parent.map(|parent| self.mapped(parent)), before.clone());
+        if until == Until::Recorded && recorded.is_empty() {
+            // Columns that the table has no longer are gone from records that nobody touched, too.
+            let now = state.as_ref().map(|state| self.merge.form.json(state));
+            if now != state_json {
+                self.find(&key, state_json, now.clone())?;
+            }
+            state_json = now;
+        }
         for change in recorded {
             let after = change.after(&self.merge.form, &key, state.as_ref());
             let after = after.context(|| format!("record {}", self.merge.form.record_id(&key)))?;

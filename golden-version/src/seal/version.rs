@@ -53,8 +53,15 @@ impl Sealing<'_> {
         }
         // What is read now and what was noted until now must be of one moment.
         store.freeze(&self.form.schema.table)?;
-        let is_usable = state.complete && tracking.schema == self.form.schema;
-        let noted = if is_usable { tracking::take(store, &tracking)? } else { Noted::none()? };
+        let is_same_table = tracking.schema == self.form.schema;
+        let is_usable = state.complete && is_same_table;
+        let mut noted = match store.has_table(&tracking.changes())? {
+            true => tracking::take(store, &tracking)?,
+            false => Noted::none()?,
+        };
+        if !is_same_table {
+            noted = Noted::none()?;
+        }
         let seal = self.merged(store, Until::Table, noted, warn)?;
         if !is_usable {
             warn(

@@ -132,7 +132,10 @@ impl Store for Server {
                 .filter_map(|name| {
                     let column = schema.columns.iter().find(|column| column.name == *name)?;
                     let is_text = column.kind == CellKind::Text && column.declared != "uuid";
-                    Some(format!("{}{} NULLS FIRST", quote(name), if is_text { " COLLATE \"C\"" } else { "" }))
+                    let collation = if is_text { " COLLATE \"C\"" } else { "" };
+                    // A primary key has no NULLs, and its index is in the other order of them.
+                    let nulls = if schema.key_named { " NULLS FIRST" } else { "" };
+                    Some(format!("{}{collation}{nulls}", quote(name)))
                 })
                 .collect();
             let mut ascending = Ascending::new(form);
@@ -204,15 +207,25 @@ fn is_sorted_as_ours(column: &Column) -> bool {
     }
 }
 
-/// A statement with values in the places of the question marks.
+/// A statement with values in the places of the question marks that stand in no quotes.
 fn filled(sql: &str, values: &[Cell]) -> String {
     let mut values = values.iter();
     let mut filled = String::with_capacity(sql.len());
-    for (index, part) in sql.split('?').enumerate() {
-        if index > 0 {
-            filled.push_str(&values.next().map_or_else(|| "?".to_owned(), expression));
+    let mut quotes = None;
+    for character in sql.chars() {
+        match (character, quotes) {
+            ('?', None) => filled.push_str(&values.next().map_or_else(|| "?".to_owned(), expression)),
+            ('"' | '\'', None) => {
+                quotes = Some(character);
+                filled.push(character);
+            }
+            (_, open) => {
+                filled.push(character);
+                if open == Some(character) {
+                    quotes = None;
+                }
+            }
         }
-        filled.push_str(part);
     }
     filled
 }

@@ -37,12 +37,14 @@ pub fn install(server: &mut Server, tracking: &Tracking) -> Result<()> {
          AS {}",
         literal(&body(tracking, &changes, &place))
     ))?;
+    // With its columns named, none of them is dropped while the function reads it.
+    let names: Vec<_> = tracking.schema.columns.iter().map(|column| quote(&column.name)).collect();
+    let names = names.join(", ");
     for (name, event) in [
-        ("row", "AFTER INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW"),
-        ("truncate", "BEFORE TRUNCATE ON {} FOR EACH STATEMENT"),
+        ("row", format!("AFTER INSERT OR UPDATE OF {names} OR DELETE ON {table} FOR EACH ROW")),
+        ("truncate", format!("BEFORE TRUNCATE ON {table} FOR EACH STATEMENT")),
     ] {
         let trigger = quote(&tracking.name(name));
-        let event = event.replace("{}", &table);
         server.batch(&format!(
             "CREATE TRIGGER {trigger} {event} EXECUTE FUNCTION {function}();
              ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};"

@@ -15,7 +15,7 @@ pub fn table(connection: &Connection, name: &str, key: &[String]) -> Result<Tabl
             .guidance("--dataset names a table, or --table the table that the dataset is made of"));
     };
     if what != "table" {
-        return Err(Error::usage(format!("`{name}` is no table of its own but a {what}")).guidance("name a table"));
+        return Err(Error::usage(format!("`{name}` is a {what}, not a table of its own")).guidance("name a table"));
     }
     let affinity = if is_strict { Affinity::of_strict } else { Affinity::of_declared };
     // Computed columns are hidden ones of kinds 2 and 3.

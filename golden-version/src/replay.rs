@@ -190,19 +190,32 @@ impl Iterator for TableRows {
     }
 }
 
-/// Where the version at `target` can be rebuilt from, the nearest first; and the files that are not what they were.
-pub fn bases(folder: &Folder, chain: &Chain, target: usize) -> Result<(Vec<Base>, Vec<(usize, Condition)>)> {
-    let (mut bases, mut unsound) = (Vec::new(), Vec::new());
-    for (position, version) in chain.versions.iter().enumerate() {
-        match &version.snapshot {
-            Some(file) => match folder.condition(file)? {
-                Condition::Sound => bases.push((position.abs_diff(target), Base::Snapshot(position))),
-                condition => unsound.push((position, condition)),
-            },
-            None if position == 0 => bases.push((target + 1, Base::Nothing)),
-            None => {}
+/// Where a version can be rebuilt from.
+#[derive(Debug, Default)]
+pub struct Bases {
+    /// The nearest first.
+    pub sound: Vec<Base>,
+    /// Versions whose files are not what they were.
+    pub unsound: Vec<(usize, Condition)>,
+}
+
+impl Bases {
+    /// Looks at every file, for the version at `target`.
+    pub fn find(folder: &Folder, chain: &Chain, target: usize) -> Result<Self> {
+        let mut bases = Self::default();
+        let mut sound = Vec::new();
+        for (position, version) in chain.versions.iter().enumerate() {
+            match &version.snapshot {
+                Some(file) => match folder.condition(file)? {
+                    Condition::Sound => sound.push((position.abs_diff(target), Base::Snapshot(position))),
+                    condition => bases.unsound.push((position, condition)),
+                },
+                None if position == 0 => sound.push((target + 1, Base::Nothing)),
+                None => {}
+            }
         }
+        sound.sort_by_key(|(distance, _)| *distance);
+        bases.sound = sound.into_iter().map(|(_, base)| base).collect();
+        Ok(bases)
     }
-    bases.sort_by_key(|(distance, _)| *distance);
-    Ok((bases.into_iter().map(|(_, base)| base).collect(), unsound))
 }

@@ -19,8 +19,8 @@ pub use made_up::MadeUp;
 pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};
-pub use versioned::Versioned;
 pub use tools::{faiss_index, long_form, programs, python, tools_present};
+pub use versioned::Versioned;
 
 /// The schema and rows that most tests start from.
 pub const SMALL: &str = include_str!("../fixtures/small.sql");

@@ -61,7 +61,12 @@ impl Run {
         let said = format!("{}{}", self.text(), self.stderr);
         assert!(!said.contains("panicked"), "no panic expected of {self}");
         let programs = [
-            "golden-export: ", "golden-verify: ", "golden-import: ", "golden-embed: ", "golden-version: ", "faiss-snap: ",
+            "golden-export: ",
+            "golden-verify: ",
+            "golden-import: ",
+            "golden-embed: ",
+            "golden-version: ",
+            "faiss-snap: ",
         ];
         let of_ours = |line: &&str| programs.iter().any(|name| line.starts_with(name));
         let errors = said.lines().filter(of_ours).count();

@@ -7,8 +7,18 @@ use std::sync::OnceLock;
 
 /// The programs under test, but for the one that links FAISS.
 const PROGRAMS: [&str; 12] = [
-    "-p", "golden-export", "-p", "golden-verify", "-p", "golden-import", "-p", "golden-embed", "-p", "golden-version",
-    "-p", "faiss-snap",
+    "-p",
+    "golden-export",
+    "-p",
+    "golden-verify",
+    "-p",
+    "golden-import",
+    "-p",
+    "golden-embed",
+    "-p",
+    "golden-version",
+    "-p",
+    "faiss-snap",
 ];
 
 /// The folder of the built programs, brought up to date on the first call.

@@ -48,7 +48,7 @@ struct History<'s> {
 
 impl History<'_> {
     fn put(&mut self) {
-        let id = self.rng.i64(..30);
+        let id = self.rng.i64(0..30);
         let mut row = Map::from_iter([("id".to_owned(), json!(id))]);
         for column in &self.columns {
             row.insert(column.clone(), random_value(&mut self.rng));
@@ -72,13 +72,13 @@ impl History<'_> {
         match self.rng.u32(..20) {
             0..=8 => self.put(),
             9..=10 => {
-                let id = self.rng.i64(..30);
+                let id = self.rng.i64(0..30);
                 self.it.sql(&format!("DELETE FROM t WHERE id = {id}"));
                 self.rows.remove(&id);
             }
             11 => {
                 // A key that changes.
-                let (from, to) = (self.rng.i64(..30), self.rng.i64(..30));
+                let (from, to) = (self.rng.i64(0..30), self.rng.i64(..30));
                 if let Some(mut row) = self.rows.remove(&from) {
                     self.it.sql(&format!(
                         "DELETE FROM t WHERE id = {to} AND id <> {from}; UPDATE t SET id = {to} WHERE id = {from}"

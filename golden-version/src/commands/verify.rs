@@ -12,7 +12,7 @@ use super::Place;
 use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
-use crate::replay::{Base, Rows, bases};
+use crate::replay::{Base, Bases, Rows};
 use crate::seal::Tally;
 use crate::snapshots::Condition;
 use crate::store::{Access, Intent};
@@ -44,7 +44,7 @@ fn verify(place: &mut Place, dataset: &str, only: Option<&str>, reporter: &Repor
         if only.is_some_and(|only| only != version.tag && only != version.id) {
             continue;
         }
-        let (mut bases, unsound) = bases(&place.folder, &chain, position)?;
+        let Bases { sound: mut bases, unsound } = Bases::find(&place.folder, &chain, position)?;
         if let Some((_, condition)) = unsound.iter().find(|(at, _)| *at == position) {
             findings.files.push(FileFinding {
                 version: version.tag.clone(),

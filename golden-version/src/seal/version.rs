@@ -13,7 +13,7 @@ use super::tally::Seal;
 use super::tracked::tracked;
 use crate::catalog;
 use crate::chain::Chain;
-use crate::replay::{Base, Rows, bases};
+use crate::replay::{Base, Bases, Rows};
 use crate::snapshots::{Condition, Folder};
 use crate::store::Store;
 use crate::table_file;
@@ -137,7 +137,7 @@ impl Sealing<'_> {
 
 /// From where a version is rebuilt; files that are not what they were are said, and rebuilt around.
 pub fn soundest(folder: &Folder, chain: &Chain, target: usize, warn: &mut dyn FnMut(String)) -> Result<Base> {
-    let (bases, unsound) = bases(folder, chain, target)?;
+    let Bases { sound, unsound } = Bases::find(folder, chain, target)?;
     for (position, condition) in &unsound {
         if let Some(version) = chain.versions.get(*position) {
             let path = version.snapshot.as_ref().map_or("", |file| file.path.as_str());
@@ -146,7 +146,7 @@ pub fn soundest(folder: &Folder, chain: &Chain, target: usize, warn: &mut dyn Fn
         }
     }
     let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
-    bases.first().copied().ok_or_else(|| {
+    sound.first().copied().ok_or_else(|| {
         Error::data(format!("version {tag} of `{}` cannot be rebuilt: no snapshot is what it was", chain.dataset))
             .guidance("put the files back from a backup, or name their folder with --snapshots")
     })

@@ -33,7 +33,7 @@ pub enum Command {
     ///
     /// What changed since the last version becomes deltas, in one transaction: found by comparing the table with
     /// that version's rows, or, on a table that is tracked, taken from what its triggers noted.
-    #[command(alias = "create-version")]
+    #[command(visible_alias = "create-version")]
     Create(Create),
 
     /// Begin a version whose loader works for long: pending, until somebody claims it
@@ -53,7 +53,7 @@ pub enum Command {
     Finish(Finish),
 
     /// List versions
-    #[command(alias = "list-versions")]
+    #[command(visible_alias = "list-versions")]
     List(List),
 
     /// Show all that is known of a version
@@ -195,7 +195,7 @@ pub struct Claim {
     pub dataset: DatasetArgs,
 
     /// The version, by its tag or id [default: the oldest that can be claimed]
-    #[arg(long, value_name = "TAG", alias = "version-id")]
+    #[arg(long, value_name = "TAG", visible_alias = "version-id")]
     pub version: Option<String>,
 
     /// Who claims it [default: the number of this process]
@@ -209,7 +209,7 @@ pub struct Record {
     pub dataset: DatasetArgs,
 
     /// The version, by its tag or id [default: the only one that is in progress]
-    #[arg(long, value_name = "TAG", alias = "version-id")]
+    #[arg(long, value_name = "TAG", visible_alias = "version-id")]
     pub version: Option<String>,
 
     /// Change the table too
@@ -234,7 +234,7 @@ pub struct Finish {
     pub dataset: DatasetArgs,
 
     /// The version, by its tag or id
-    #[arg(long, value_name = "TAG", alias = "version-id")]
+    #[arg(long, value_name = "TAG", visible_alias = "version-id")]
     pub version: String,
 
     /// Give it up: it can be claimed again
@@ -273,7 +273,7 @@ pub struct Named {
     pub dataset: DatasetArgs,
 
     /// The version, by its tag or id
-    #[arg(long, value_name = "TAG", alias = "version-id")]
+    #[arg(long, value_name = "TAG", visible_alias = "version-id")]
     pub version: String,
 }
 
@@ -298,7 +298,7 @@ pub struct Show {
     pub dataset: DatasetArgs,
 
     /// The version, by its tag or id
-    #[arg(long, value_name = "TAG", alias = "version-id")]
+    #[arg(long, value_name = "TAG", visible_alias = "version-id")]
     pub version: String,
 }
 
@@ -315,7 +315,7 @@ pub struct Verify {
     pub dataset: Option<String>,
 
     /// Only this version, by its tag or id
-    #[arg(long, value_name = "TAG", requires = "dataset", alias = "version-id")]
+    #[arg(long, value_name = "TAG", requires = "dataset", visible_alias = "version-id")]
     pub version: Option<String>,
 
     #[command(flatten)]

@@ -78,7 +78,7 @@ impl History<'_> {
             }
             11 => {
                 // A key that changes.
-                let (from, to) = (self.rng.i64(0..30), self.rng.i64(..30));
+                let (from, to) = (self.rng.i64(0..30), self.rng.i64(0..30));
                 if let Some(mut row) = self.rows.remove(&from) {
                     self.it.sql(&format!(
                         "DELETE FROM t WHERE id = {to} AND id <> {from}; UPDATE t SET id = {to} WHERE id = {from}"

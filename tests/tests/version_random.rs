@@ -108,8 +108,29 @@ impl History<'_> {
                 self.it.sql(&format!("ALTER TABLE t DROP COLUMN {name}"));
                 self.rows.values_mut().for_each(|row| drop(row.remove(&name)));
             }
+            16 => self.load(),
             _ => self.version(),
         }
+    }
+
+    /// A loader's version, that changes the table too and may fail.
+    fn load(&mut self) {
+        self.versions += 1;
+        let version = format!("--dataset t --version load{}", self.versions);
+        self.it.run(&format!("begin --dataset t --tag load{}", self.versions)).ok();
+        self.it.run(&format!("claim {version}")).ok();
+        let id = self.rng.i64(0..30);
+        let line = if self.rng.bool() {
+            self.rows.remove(&id);
+            json!({"operation": "delete", "record_id": id})
+        } else {
+            let row = self.rows.entry(id).or_insert_with(|| Map::from_iter([("id".to_owned(), json!(id))]));
+            row.insert("a".to_owned(), json!("loaded"));
+            json!({"operation": "update", "record_id": id, "payload": {"a": "loaded"}})
+        };
+        self.it.feed(&format!("{line}\n"), &format!("record {version} --apply")).ok();
+        let outcome = if self.rng.u32(..3) == 0 { "--failed" } else { "" };
+        self.it.run(&format!("finish {version} {outcome}")).ok();
     }
 
     fn version(&mut self) {

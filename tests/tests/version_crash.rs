@@ -23,7 +23,7 @@ fn filled() -> Vec<Versioned<'static>> {
 fn killed(it: &Versioned<'_>, command: impl Fn(u32) -> String, prepare: impl Fn(u32)) {
     let mut rng = Rng::with_seed(5);
     let mut duration = Duration::ZERO;
-    for time in 0..if long_form() { 100 } else { 8 } {
+    for time in 0..if long_form() { 100 } else { 5 } {
         prepare(time);
         let begun = Instant::now();
         let mut process = it.start(&command(time));

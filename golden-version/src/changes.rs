@@ -10,15 +10,57 @@ use golden_version::{Key, RowForm};
 
 use crate::catalog;
 use crate::chain::Chain;
+use crate::history;
+use crate::snapshots::Folder;
 use crate::store::Store;
-use crate::version::{DatasetVersion, Delta};
+use crate::version::{DatasetVersion, Delta, Operation};
 
 /// How much memory sorting may take.
 const SORT_MEMORY: usize = 32 << 20;
 
 /// Hands out a version's deltas, in their order.
-pub fn each(store: &mut dyn Store, version: &DatasetVersion, visit: &mut dyn FnMut(Delta) -> Result<()>) -> Result<()> {
-    catalog::each_delta(store, &version.id, visit)
+pub fn each(
+    store: &mut dyn Store,
+    folder: &Folder,
+    version: &DatasetVersion,
+    visit: &mut dyn FnMut(Delta) -> Result<()>,
+) -> Result<()> {
+    match &version.history {
+        Some(file) => history::read(folder, file)?.try_for_each(|delta| visit(delta?)),
+        None => catalog::each_delta(store, &version.id, visit),
+    }
+}
+
+/// What a version's deltas come to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// How many inserted, updated and deleted records.
+    pub changes: [u64; 3],
+    /// How many each job made, in the order in which it first did.
+    pub jobs: Vec<(String, u64)>,
+}
+
+/// Counts a version's deltas.
+pub fn summary(store: &mut dyn Store, folder: &Folder, version: &DatasetVersion) -> Result<Summary> {
+    let Some(file) = &version.history else {
+        let changes = catalog::count_deltas(store, &version.id)?;
+        return Ok(Summary { changes, jobs: catalog::delta_jobs(store, &version.id)? });
+    };
+    let Summary { mut changes, mut jobs } = Summary::default();
+    for delta in history::read(folder, file)? {
+        let delta = delta?;
+        changes[match delta.operation {
+            Operation::Insert => 0,
+            Operation::Update => 1,
+            Operation::Delete => 2,
+        }] += 1;
+        let job = delta.job.unwrap_or_default();
+        match jobs.iter_mut().find(|(known, _)| *known == job) {
+            Some((_, count)) => *count += 1,
+            None => jobs.push((job, 1)),
+        }
+    }
+    Ok(Summary { changes, jobs })
 }
 
 /// What became of a record between two versions.
@@ -41,14 +83,14 @@ pub struct NetChanges {
 
 impl NetChanges {
     /// Between versions: what those of the range changed.
-    pub fn between(store: &mut dyn Store, chain: &Chain, range: Range<usize>) -> Result<Self> {
+    pub fn between(store: &mut dyn Store, folder: &Folder, chain: &Chain, range: Range<usize>) -> Result<Self> {
         let mut sorter = Sorter::new(SORT_MEMORY);
         for position in range {
             let Some(version) = chain.versions.get(position) else { continue };
             // Where the key itself changed, what is deleted still has the old one.
             let form = chain.form(position)?;
             let old_form = if position == 0 { Arc::clone(&form) } else { chain.form(position - 1)? };
-            each(store, version, &mut |delta| {
+            each(store, folder, version, &mut |delta| {
                 let Some(key) = key(&delta, &old_form, &form)? else { return Ok(()) };
                 let mut sortable = Vec::new();
                 key.write_sortable(&mut sortable);

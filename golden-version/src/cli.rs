@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use golden::cli::{Generate, ReportArgs};
 
+use crate::table_file::Format;
+
 /// Versions of any table: what changed, who changed it, and every state of it rebuilt and proven
 ///
 /// A version is what changed since the one before, sealed with the number of rows and a digest of all of them.
@@ -76,6 +78,30 @@ pub enum Command {
     /// From every snapshot, forwards and backwards, and from the table where it is still the newest version. A
     /// snapshot that is missing or was altered is named.
     Verify(Verify),
+
+    /// Write the rows of a version into a file: Parquet, CSV or JSON lines
+    ///
+    /// The rows come from a snapshot, or are rebuilt from the nearest one, forwards or backwards. The file takes its
+    /// name only when they are those that the version was sealed with.
+    #[command(alias = "export-version")]
+    Export(Export),
+
+    /// Write a Parquet file of all rows of a version, from which it and its neighbours are rebuilt quickly
+    Snapshot(Snapshot),
+
+    /// Turn long chains of versions into snapshots, and move deltas out of the database
+    ///
+    /// Where many versions follow the last snapshot, the newest gets one. The deltas up to the last snapshot move into
+    /// Parquet files, after these were read back and lead from version to version as they were sealed: every version
+    /// can still be rebuilt, with its jobs, times, and rows before and after. Versions that are protected are left
+    /// alone.
+    Compact(Compact),
+
+    /// Put the rows of a version back into the table, or into another database
+    ///
+    /// In one transaction: the table holds the old rows or those of the version, and rows that are the same are not
+    /// touched. What was written is read back before it counts.
+    Checkout(Checkout),
 
     /// Have triggers note every change of a table, so that a version costs what its changes do
     ///
@@ -306,6 +332,87 @@ pub struct Show {
 pub struct Log {
     #[command(flatten)]
     pub dataset: DatasetArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: String,
+
+    /// Where the rows go; - for standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// What the file is made of [default: by its name: .parquet, .csv, .jsonl, the latter two also with .gz]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Replace a file that golden-version did not write
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Snapshot {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: String,
+
+    #[command(flatten)]
+    pub job: JobArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Compact {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// How many versions may follow the last snapshot without another
+    #[arg(long, value_name = "VERSIONS", default_value_t = 20)]
+    pub chain: usize,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub job: JobArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Checkout {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// The version, by its tag or id
+    #[arg(long, value_name = "TAG", alias = "version-id")]
+    pub version: String,
+
+    /// Another database that gets the rows: a SQLite file, or a URL
+    #[arg(long, value_name = "DATABASE")]
+    pub into: Option<String>,
+
+    /// The table that gets them [default: that of the version]; it is made where it is missing
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
+
+    /// Overwrite rows that no version has
+    #[arg(long)]
+    pub discard: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub job: JobArgs,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod chain;
 mod changes;
 mod cli;
 mod commands;
+mod history;
 mod replay;
 mod seal;
 mod snapshots;
@@ -14,6 +15,7 @@ mod table_file;
 mod tracking;
 mod version;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -25,7 +27,8 @@ use crate::commands::protect::Protection;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let reporter = Reporter::new(&cli.report, Stream::Stdout);
+    let gives_rows = matches!(&cli.command, Some(Command::Export(export)) if export.output == Path::new("-"));
+    let reporter = Reporter::new(&cli.report, if gives_rows { Stream::Stderr } else { Stream::Stdout });
     finish("golden-version", &reporter, run(&cli, &reporter))
 }
 
@@ -40,6 +43,10 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::Show(arguments)) => commands::show::run(arguments, reporter),
         Some(Command::Log(arguments)) => commands::log::run(arguments, reporter),
         Some(Command::Verify(arguments)) => commands::verify::run(arguments, reporter),
+        Some(Command::Export(arguments)) => commands::export::run(arguments, reporter),
+        Some(Command::Snapshot(arguments)) => commands::snapshot::run(arguments, reporter),
+        Some(Command::Compact(arguments)) => commands::compact::run(arguments, reporter),
+        Some(Command::Checkout(arguments)) => commands::checkout::run(arguments, reporter),
         Some(Command::Track(arguments)) => commands::track::run(arguments, reporter),
         Some(Command::Untrack(arguments)) => commands::track::untrack(arguments, reporter),
         Some(Command::Begin(arguments)) => commands::begin::run(arguments, reporter),

@@ -1,6 +1,8 @@
 //! Rows of a version, rebuilt: from the rows of another version and what changed between, forwards or backwards.
 
+use std::cmp::Ordering;
 use std::iter::Peekable;
+use std::ops::Range;
 use std::sync::Arc;
 
 use golden::{Context, Error, Result};
@@ -11,7 +13,8 @@ use crate::changes::{NetChange, NetChanges};
 use crate::snapshots::{Condition, Folder};
 use crate::spool::{Spool, Spooled};
 use crate::store::Store;
-use crate::table_file;
+use crate::table_file::{self, Contents};
+use crate::version::DatasetVersion;
 
 /// Where a rebuild begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,24 @@ pub enum Base {
     Table,
 }
 
+impl Base {
+    /// What people call it, where the version at `target` is rebuilt.
+    pub fn named(self, chain: &Chain, target: usize) -> String {
+        match self {
+            Self::Nothing => "the beginning".to_owned(),
+            Self::Table => "the table, backwards".to_owned(),
+            Self::Snapshot(position) => {
+                let tag = chain.versions.get(position).map_or("", |version| version.tag.as_str());
+                match position.cmp(&target) {
+                    Ordering::Less => format!("the snapshot of {tag}"),
+                    Ordering::Equal => "its snapshot".to_owned(),
+                    Ordering::Greater => format!("the snapshot of {tag}, backwards"),
+                }
+            }
+        }
+    }
+}
+
 /// The rows of a version, in the order of their keys.
 pub struct Rows {
     base: Peekable<Box<dyn Iterator<Item = Result<Row>>>>,
@@ -33,6 +54,9 @@ pub struct Rows {
     changes: Peekable<NetChanges>,
     direction: Direction,
     form: Arc<RowForm>,
+    /// What the rows are, known from the base and what changes it; none where the base has other columns.
+    contents: Option<Contents>,
+    json: Vec<u8>,
     /// The key of the row that the base has next.
     next_key: Vec<u8>,
     is_key_known: bool,
@@ -48,26 +72,31 @@ impl Rows {
     /// Rebuilds the version at `target`.
     pub fn rebuild(store: &mut dyn Store, folder: &Folder, chain: &Chain, target: usize, base: Base) -> Result<Self> {
         let form = chain.form(target)?;
-        let newest = chain.versions.len().saturating_sub(1);
-        let (rows, base_form, from): (Box<dyn Iterator<Item = Result<Row>>>, _, _) = match base {
-            Base::Nothing => (Box::new(std::iter::empty()), Arc::clone(&form), None),
+        let (rows, base_form): (Box<dyn Iterator<Item = Result<Row>>>, _) = match base {
+            Base::Nothing => (Box::new(std::iter::empty()), Arc::clone(&form)),
             Base::Snapshot(position) => {
                 let base_form = chain.form(position)?;
                 let file = chain.versions.get(position).and_then(|version| version.snapshot.as_ref());
                 let file = file.ok_or_else(|| Error::data("the version has no snapshot"))?;
-                (table_file::read(&folder.resolve(file)?, Arc::clone(&base_form))?, base_form, Some(position))
+                (table_file::read(&folder.resolve(file)?, Arc::clone(&base_form))?, base_form)
             }
             Base::Table => {
-                let base_form = chain.form(newest)?;
-                (Box::new(TableRows::read(store, chain, &base_form)?), base_form, Some(newest))
+                let base_form = chain.form(chain.versions.len().saturating_sub(1))?;
+                (Box::new(TableRows::read(store, chain, &base_form)?), base_form)
             }
         };
-        let (direction, range) = match from {
-            None => (Direction::Forwards, 0..target + 1),
-            Some(from) if from <= target => (Direction::Forwards, from + 1..target + 1),
-            Some(from) => (Direction::Backwards, target + 1..from + 1),
+        let (direction, range) = path(chain, target, base);
+        let changes = NetChanges::between(store, folder, chain, range)?.peekable();
+        let known = match base {
+            Base::Nothing => None,
+            // Only a file whose bytes are known is taken at its word.
+            Base::Snapshot(position) => chain.versions.get(position).filter(|version| version.has_digested_snapshot()),
+            Base::Table => chain.newest(),
         };
-        let changes = NetChanges::between(store, chain, range)?.peekable();
+        let contents = match base {
+            Base::Nothing => Some(Contents::default()),
+            Base::Snapshot(_) | Base::Table => known.map(DatasetVersion::contents),
+        };
         let same = base_form.schema.columns.iter().map(|column| &column.name).eq(form
             .schema
             .columns
@@ -78,9 +107,11 @@ impl Rows {
         Ok(Self {
             base: rows.peekable(),
             base_form,
-            places,
             changes,
             direction,
+            contents: contents.filter(|_| places.is_none()),
+            places,
+            json: Vec::new(),
             form,
             next_key: Vec::new(),
             is_key_known: false,
@@ -90,6 +121,12 @@ impl Rows {
     /// The form of the rows.
     pub fn form(&self) -> &Arc<RowForm> {
         &self.form
+    }
+
+    /// What the rows are, when all were taken: the base's, but for those that the changes replaced. What does not lead
+    /// to what was sealed is found by it, if the base is what it was. None where only the rows themselves can tell.
+    pub fn contents(&self) -> Option<Contents> {
+        self.contents
     }
 
     /// The row as the version has its columns.
@@ -145,14 +182,22 @@ impl Iterator for Rows {
                     }
                     if self.next_key == change.sortable {
                         // What changed is not what the base has.
-                        if let Some(Err(error)) = self.take_base() {
-                            return Some(Err(error));
+                        match self.take_base() {
+                            Some(Ok(row)) => {
+                                if let Some(contents) = &mut self.contents {
+                                    contents.remove(&self.form, &row, &mut self.json);
+                                }
+                            }
+                            error => return error,
                         }
                     }
                 }
             }
             // A record that is not there in the version.
             if let Some(row) = self.take_change() {
+                if let (Some(contents), Ok(row)) = (&mut self.contents, &row) {
+                    contents.add(&self.form, row, &mut self.json);
+                }
                 return Some(row);
             }
         }
@@ -190,32 +235,83 @@ impl Iterator for TableRows {
     }
 }
 
-/// Where a version can be rebuilt from.
-#[derive(Debug, Default)]
-pub struct Bases {
-    /// The nearest first.
-    pub sound: Vec<Base>,
-    /// Versions whose files are not what they were.
-    pub unsound: Vec<(usize, Condition)>,
+/// A file that a version names and that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsound {
+    /// The version's place in the chain.
+    pub position: usize,
+    /// Where the file should be.
+    pub path: String,
+    /// What has become of it.
+    pub condition: Condition,
 }
 
-impl Bases {
-    /// Looks at every file, for the version at `target`.
-    pub fn find(folder: &Folder, chain: &Chain, target: usize) -> Result<Self> {
-        let mut bases = Self::default();
-        let mut sound = Vec::new();
-        for (position, version) in chain.versions.iter().enumerate() {
-            match &version.snapshot {
-                Some(file) => match folder.condition(file)? {
-                    Condition::Sound => sound.push((position.abs_diff(target), Base::Snapshot(position))),
-                    condition => bases.unsound.push((position, condition)),
-                },
-                None if position == 0 => sound.push((target + 1, Base::Nothing)),
-                None => {}
+/// From where the version at `target` might be rebuilt, the nearest first.
+pub fn candidates(chain: &Chain, target: usize) -> Vec<Base> {
+    let mut bases: Vec<_> = chain
+        .versions
+        .iter()
+        .enumerate()
+        .filter_map(|(position, version)| match &version.snapshot {
+            Some(_) => Some((position.abs_diff(target), Base::Snapshot(position))),
+            None => (position == 0).then_some((target + 1, Base::Nothing)),
+        })
+        .collect();
+    bases.sort_by_key(|(distance, _)| *distance);
+    bases.into_iter().map(|(_, base)| base).collect()
+}
+
+/// The files that stand in the way of rebuilding the version at `target` from there.
+pub fn unsound(folder: &Folder, chain: &Chain, target: usize, base: Base) -> Result<Vec<Unsound>> {
+    let (_, range) = path(chain, target, base);
+    let snapshot = match base {
+        Base::Snapshot(position) => chain.versions.get(position).map(|version| (position, version.snapshot.as_ref())),
+        Base::Nothing | Base::Table => None,
+    };
+    let histories =
+        range.filter_map(|position| chain.versions.get(position).map(|version| (position, version.history.as_ref())));
+    let mut unsound = Vec::new();
+    for (position, file) in snapshot.into_iter().chain(histories) {
+        let Some(file) = file else { continue };
+        let condition = folder.condition(file)?;
+        if condition != Condition::Sound {
+            unsound.push(Unsound { position, path: file.path.clone(), condition });
+        }
+    }
+    Ok(unsound)
+}
+
+/// In which direction a rebuild goes, and through the changes of which versions.
+fn path(chain: &Chain, target: usize, base: Base) -> (Direction, Range<usize>) {
+    let from = match base {
+        Base::Nothing => return (Direction::Forwards, 0..target + 1),
+        Base::Snapshot(position) => position,
+        Base::Table => chain.versions.len().saturating_sub(1),
+    };
+    match from <= target {
+        true => (Direction::Forwards, from + 1..target + 1),
+        false => (Direction::Backwards, target + 1..from + 1),
+    }
+}
+
+/// From where a version is rebuilt; files that are not what they were are said, and rebuilt around. Where none is
+/// left, the table has to do.
+pub fn soundest(folder: &Folder, chain: &Chain, target: usize, warn: &mut dyn FnMut(String)) -> Result<Base> {
+    let mut said = Vec::new();
+    for base in candidates(chain, target).into_iter().chain([Base::Table]) {
+        let unsound = unsound(folder, chain, target, base)?;
+        if unsound.is_empty() {
+            return Ok(base);
+        }
+        for file in unsound {
+            let tag = chain.versions.get(file.position).map_or("", |version| version.tag.as_str());
+            if !said.contains(&file) {
+                warn(format!("a file of version {tag} {}: {}", file.condition, file.path));
+                said.push(file);
             }
         }
-        sound.sort_by_key(|(distance, _)| *distance);
-        bases.sound = sound.into_iter().map(|(_, base)| base).collect();
-        Ok(bases)
     }
+    let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
+    Err(Error::data(format!("version {tag} of `{}` cannot be rebuilt: files are not what they were", chain.dataset))
+        .guidance("put them back from a backup, or name their folder with --snapshots"))
 }

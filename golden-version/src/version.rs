@@ -9,6 +9,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::table_file::Contents;
+
 /// How far a version has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,7 +86,7 @@ impl<'de> Deserialize<'de> for Moment {
 }
 
 /// A file that holds rows of a version, or deltas that were moved out of the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct StoredFile {
     /// Where it is: relative to the folder of snapshots, or absolute.
     pub path: String,
@@ -155,6 +157,16 @@ impl DatasetVersion {
             history: None,
             protected: false,
         }
+    }
+
+    /// Whether the SHA-256 of the file of its rows is known.
+    pub fn has_digested_snapshot(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|file| file.sha256.is_some())
+    }
+
+    /// What it was sealed with.
+    pub fn contents(&self) -> Contents {
+        Contents { rows: self.row_count.unwrap_or(0), digest: self.content.unwrap_or_default() }
     }
 }
 

@@ -27,7 +27,8 @@ const SCRIPTS_WITH_OPTIONS: [&str; 7] = [
 const VERSIONS: &str = include_str!("../../docs/versions.md");
 const PROGRAMS: [&str; 6] =
     ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version", "faiss-snap"];
-const VERSION_COMMANDS: [&str; 15] = [
+const VERSION_FILES: &str = include_str!("../../docs/version-files.md");
+const VERSION_COMMANDS: [&str; 19] = [
     "init",
     "create",
     "begin",
@@ -43,6 +44,10 @@ const VERSION_COMMANDS: [&str; 15] = [
     "verify",
     "track",
     "untrack",
+    "export",
+    "snapshot",
+    "compact",
+    "checkout",
 ];
 
 /// Every page of the documentation, by name.
@@ -319,12 +324,16 @@ fn the_version_commands_run_and_every_option_of_theirs_is_documented() {
     sandbox.sh("golden-version track --dataset candidate_links").ok();
     sandbox.sql("data/app.db", update);
     sandbox.sh("golden-version verify").ok();
+    for command in blocks(VERSION_FILES, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")) {
+        sandbox.sh(command).ok();
+    }
+    sandbox.sh("golden-version verify").ok();
     for command in VERSION_COMMANDS {
         let help = sandbox.sh(&format!("golden-version {command} --help")).ok().text();
         let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let options = options.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
         for option in options.filter(|option| !["--json", "--quiet", "--help", "--version"].contains(option)) {
-            assert!(VERSIONS.contains(option), "{command} {option}");
+            assert!(VERSIONS.contains(option) || VERSION_FILES.contains(option), "{command} {option}");
         }
     }
 }

@@ -109,6 +109,20 @@ impl History<'_> {
                 self.rows.values_mut().for_each(|row| drop(row.remove(&name)));
             }
             16 => self.load(),
+            17 if self.versions > 0 => {
+                let any =
+                    "SELECT version_tag FROM dataset_versions WHERE status = 'ready' ORDER BY version_tag LIMIT 1";
+                let ready = "SELECT count(*) FROM dataset_versions WHERE status = 'ready'";
+                let ready: u32 = self.it.value(&format!("SELECT CAST(({ready}) AS TEXT)")).parse().expect("a number");
+                if ready > 0 {
+                    let tag = self.it.value(&format!("{any} OFFSET {}", self.rng.u32(..ready)));
+                    self.it.run(&format!("snapshot --dataset t --version {tag}")).ok();
+                }
+            }
+            18 if self.versions > 0 => {
+                let chain = self.rng.u32(..4);
+                self.it.run(&format!("compact --dataset t --chain {chain}")).ok();
+            }
             _ => self.version(),
         }
     }
@@ -158,6 +172,8 @@ fn any_history() {
                 history.step();
             }
             history.version();
+            history.it.is_whole();
+            history.it.run("compact --dataset t --chain 0").ok();
             history.it.is_whole();
         }
     }

@@ -49,6 +49,12 @@ pub fn each_open(
     store.query(sql, &values, &mut |row| visit(read(row)?))
 }
 
+/// Removes the deltas of a version, which stand in its history file.
+pub fn delete(store: &mut dyn Store, version: &str) -> Result<()> {
+    store.execute("DELETE FROM dataset_deltas WHERE dataset_version_id = ?", &[Cell::Text(version.to_owned())])?;
+    Ok(())
+}
+
 /// Whether there are deltas of a dataset that no sealed version has.
 pub fn any_open(store: &mut dyn Store, dataset: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM dataset_deltas d JOIN dataset_versions v ON v.id = d.dataset_version_id

@@ -7,9 +7,9 @@ mod tables;
 mod versions;
 
 pub use self::deltas::{
-    adopt as adopt_deltas, any_open as has_open_deltas, count as count_deltas, disown as disown_deltas,
-    each as each_delta, each_open as each_open_delta, insert as insert_deltas, jobs as delta_jobs,
-    rewrite as rewrite_delta,
+    adopt as adopt_deltas, any_open as has_open_deltas, count as count_deltas, delete as delete_deltas,
+    disown as disown_deltas, each as each_delta, each_open as each_open_delta, insert as insert_deltas,
+    jobs as delta_jobs, rewrite as rewrite_delta,
 };
 pub use self::jobs::{Job, end as end_job, start as start_job};
 pub use self::tables::{create as create_tables, exist as tables_exist};

@@ -8,9 +8,10 @@ use golden::{Result, visible};
 use serde::Serialize;
 
 use super::{Changes, Place};
-use crate::catalog;
 use crate::chain::Chain;
+use crate::changes::{self, Summary};
 use crate::cli;
+use crate::snapshots::Folder;
 use crate::store::{Access, Intent, Store};
 use crate::version::{DatasetVersion, Moment, Status};
 
@@ -22,11 +23,11 @@ pub fn run(arguments: &cli::Log, reporter: &Reporter) -> Result<ExitCode> {
     let chain = Chain::read(store, &arguments.dataset.dataset)?;
     let mut log = Log { dataset: chain.dataset.clone(), versions: Vec::new() };
     for version in chain.open.iter().rev() {
-        log.versions.push(Entry::of(store, version, None)?);
+        log.versions.push(Entry::of(store, &place.folder, version, None)?);
     }
     for (position, version) in chain.versions.iter().enumerate().rev() {
         let parent = position.checked_sub(1).and_then(|position| chain.versions.get(position));
-        log.versions.push(Entry::of(store, version, parent)?);
+        log.versions.push(Entry::of(store, &place.folder, version, parent)?);
     }
     reporter.report(&log, false)?;
     Ok(ExitCode::SUCCESS)
@@ -62,8 +63,13 @@ struct JobCount {
 }
 
 impl Entry {
-    fn of(store: &mut dyn Store, version: &DatasetVersion, parent: Option<&DatasetVersion>) -> Result<Self> {
-        let jobs = catalog::delta_jobs(store, &version.id)?;
+    fn of(
+        store: &mut dyn Store,
+        folder: &Folder,
+        version: &DatasetVersion,
+        parent: Option<&DatasetVersion>,
+    ) -> Result<Self> {
+        let Summary { changes, jobs } = changes::summary(store, folder, version)?;
         Ok(Self {
             tag: version.tag.clone(),
             id: version.id.clone(),
@@ -74,7 +80,7 @@ impl Entry {
             description: version.description.clone(),
             rows: version.row_count,
             content_sha256: version.content.map(|content| content.to_string()),
-            changes: Changes(catalog::count_deltas(store, &version.id)?),
+            changes: Changes(changes),
             jobs: jobs.into_iter().map(|(job, changes)| JobCount { job, changes }).collect(),
             snapshot: version.snapshot.is_some(),
         })

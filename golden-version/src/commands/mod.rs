@@ -1,8 +1,11 @@
 //! One module a command.
 
 pub mod begin;
+pub mod checkout;
+pub mod compact;
 pub mod create;
 pub mod diff;
+pub mod export;
 pub mod init;
 pub mod list;
 pub mod log;
@@ -10,6 +13,7 @@ pub mod protect;
 pub mod record;
 mod sealed;
 pub mod show;
+pub mod snapshot;
 pub mod track;
 pub mod verify;
 
@@ -17,12 +21,14 @@ use std::fmt;
 
 use golden::cli::Reporter;
 use golden::store::Location;
-use golden::{Error, Result};
+use golden::{Error, Kind, Result};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use crate::catalog::{self, Job};
+use crate::chain::Chain;
 use crate::cli::{JobArgs, PlaceArgs};
+use crate::replay::{Base, Rows, candidates, unsound};
 use crate::snapshots::Folder;
 use crate::store::{self, Access, Intent, Store};
 
@@ -65,6 +71,40 @@ impl Place {
                 .guidance("golden-version list shows all versions")),
             None => Ok(names),
         }
+    }
+
+    /// Rebuilds a sealed version and makes something of its rows. Files that are not what they were, and deltas that
+    /// do not lead there, are said, and the next way is tried; where none is left, the table has to do.
+    pub fn rebuild<T>(
+        &mut self,
+        chain: &Chain,
+        target: usize,
+        reporter: &Reporter,
+        mut make: impl FnMut(Rows) -> Result<T>,
+    ) -> Result<T> {
+        let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
+        let mut said = Vec::new();
+        for base in candidates(chain, target).into_iter().chain([Base::Table]) {
+            let unsound = unsound(&self.folder, chain, target, base)?;
+            let is_sound = unsound.is_empty();
+            for file in unsound.into_iter().filter(|file| !said.contains(file)).collect::<Vec<_>>() {
+                let of = chain.versions.get(file.position).map_or("", |version| version.tag.as_str());
+                reporter.warn(format!("a file of version {of} {}: {}", file.condition, file.path));
+                said.push(file);
+            }
+            if !is_sound {
+                continue;
+            }
+            let rows = Rows::rebuild(self.store.as_mut(), &self.folder, chain, target, base);
+            match rows.and_then(&mut make) {
+                Err(error) if error.kind() == Kind::Data => {
+                    reporter.warn(format!("version {tag} from {}: {}", base.named(chain, target), error.message()));
+                }
+                other => return other,
+            }
+        }
+        Err(Error::data(format!("version {tag} of `{}` cannot be rebuilt", chain.dataset))
+            .guidance("put its files back from a backup; golden-version verify shows what is left"))
     }
 
     /// Opens a database to read of its versions.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Changes, Place};
 use crate::catalog;
+use crate::changes::{self, Summary};
 use crate::cli;
 use crate::store::{Access, Intent};
 use crate::version::{DatasetVersion, Moment, Status, StoredFile};
@@ -22,9 +23,8 @@ pub fn run(arguments: &cli::Show, reporter: &Reporter) -> Result<ExitCode> {
     let versions = catalog::versions(place.store.as_mut(), Some(dataset))?;
     let version = catalog::version_named(&versions, dataset, &arguments.version)?;
     let parent = versions.iter().find(|other| Some(&other.id) == version.parent.as_ref());
-    let changes = Changes(catalog::count_deltas(place.store.as_mut(), &version.id)?);
-    let jobs = catalog::delta_jobs(place.store.as_mut(), &version.id)?;
-    reporter.report(&Shown::of(version, parent, changes, jobs), false)?;
+    let Summary { changes, jobs } = changes::summary(place.store.as_mut(), &place.folder, version)?;
+    reporter.report(&Shown::of(version, parent, Changes(changes), jobs), false)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,7 +12,7 @@ use super::Place;
 use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
-use crate::replay::{Base, Bases, Rows};
+use crate::replay::{Base, Rows, Unsound, candidates, unsound};
 use crate::seal::Tally;
 use crate::snapshots::Condition;
 use crate::store::{Access, Intent};
@@ -44,21 +44,18 @@ fn verify(place: &mut Place, dataset: &str, only: Option<&str>, reporter: &Repor
         if only.is_some_and(|only| only != version.tag && only != version.id) {
             continue;
         }
-        let Bases { sound: mut bases, unsound } = Bases::find(&place.folder, &chain, position)?;
-        if let Some((_, condition)) = unsound.iter().find(|(at, _)| *at == position) {
-            findings.files.push(FileFinding {
-                version: version.tag.clone(),
-                path: version.snapshot.as_ref().map(|file| file.path.clone()).unwrap_or_default(),
-                condition: *condition,
-            });
-        }
+        let mut bases = candidates(&chain, position);
         if findings.table == TableState::Same {
             bases.push(Base::Table);
         }
         let mut finding = VersionFinding { version: version.tag.clone(), paths: Vec::new() };
         for base in bases {
-            let path = PathFinding { from: from(&chain, position, base), wrong: wrong(place, &chain, position, base)? };
-            finding.paths.push(path);
+            let unsound = unsound(&place.folder, &chain, position, base)?;
+            if unsound.is_empty() {
+                let wrong = wrong(place, &chain, position, base)?;
+                finding.paths.push(PathFinding { from: base.named(&chain, position), wrong });
+            }
+            findings.add_files(&chain, unsound);
         }
         findings.versions.push(finding);
     }
@@ -88,21 +85,6 @@ fn wrong(place: &mut Place, chain: &Chain, position: usize, base: Base) -> Resul
         Err(error) if error.kind() != Kind::Data => return Err(error),
         Err(error) => Some(error.message().to_owned()),
     })
-}
-
-fn from(chain: &Chain, target: usize, base: Base) -> String {
-    match base {
-        Base::Nothing => "the beginning".to_owned(),
-        Base::Table => "the table, backwards".to_owned(),
-        Base::Snapshot(position) => {
-            let tag = chain.versions.get(position).map_or("", |version| version.tag.as_str());
-            match position.cmp(&target) {
-                std::cmp::Ordering::Less => format!("the snapshot of {tag}"),
-                std::cmp::Ordering::Equal => "its snapshot".to_owned(),
-                std::cmp::Ordering::Greater => format!("the snapshot of {tag}, backwards"),
-            }
-        }
-    }
 }
 
 /// How the table stands to the newest version.
@@ -170,6 +152,15 @@ struct FileFinding {
 }
 
 impl Findings {
+    fn add_files(&mut self, chain: &Chain, unsound: Vec<Unsound>) {
+        for Unsound { position, path, condition } in unsound {
+            if self.files.iter().all(|file| file.path != path) {
+                let version = chain.versions.get(position).map(|version| version.tag.clone()).unwrap_or_default();
+                self.files.push(FileFinding { version, path, condition });
+            }
+        }
+    }
+
     fn are_bad(&self) -> bool {
         !self.files.is_empty()
             || self
@@ -189,8 +180,7 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dataset = visible(&self.dataset);
         for FileFinding { version, path, condition } in &self.files {
-            let what = if *condition == Condition::Missing { "is missing" } else { "was altered" };
-            writeln!(f, "error: {dataset} {}: the snapshot {what}: {}", visible(version), visible(path))?;
+            writeln!(f, "error: {dataset} {}: a file {condition}: {}", visible(version), visible(path))?;
         }
         let mut paths = 0;
         for version in &self.versions {

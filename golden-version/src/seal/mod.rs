@@ -10,4 +10,4 @@ mod version;
 
 pub use self::merge::Until;
 pub use self::tally::Tally;
-pub use self::version::{Sealing, soundest};
+pub use self::version::Sealing;

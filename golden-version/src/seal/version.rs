@@ -13,10 +13,9 @@ use super::tally::Seal;
 use super::tracked::tracked;
 use crate::catalog;
 use crate::chain::Chain;
-use crate::replay::{Base, Bases, Rows};
-use crate::snapshots::{Condition, Folder};
+use crate::replay::{Rows, soundest};
+use crate::snapshots::Folder;
 use crate::store::Store;
-use crate::table_file;
 use crate::tracking::{self, Noted};
 use crate::version::DatasetVersion;
 
@@ -83,7 +82,7 @@ impl Sealing<'_> {
             return match until {
                 Until::Table => {
                     catalog::adopt_deltas(store, dataset, &self.version.id)?;
-                    let name = Folder::name(dataset, &self.version.tag, table_file::EXTENSION);
+                    let name = Folder::snapshot_name(dataset, &self.version.tag);
                     first(store, self.folder, name, &self.form)
                 }
                 Until::Recorded => {
@@ -133,21 +132,4 @@ impl Sealing<'_> {
         }
         Ok(adopted)
     }
-}
-
-/// From where a version is rebuilt; files that are not what they were are said, and rebuilt around.
-pub fn soundest(folder: &Folder, chain: &Chain, target: usize, warn: &mut dyn FnMut(String)) -> Result<Base> {
-    let Bases { sound, unsound } = Bases::find(folder, chain, target)?;
-    for (position, condition) in &unsound {
-        if let Some(version) = chain.versions.get(*position) {
-            let path = version.snapshot.as_ref().map_or("", |file| file.path.as_str());
-            let what = if *condition == Condition::Missing { "is missing" } else { "was altered" };
-            warn(format!("the snapshot of version {} {what}: {path}", version.tag));
-        }
-    }
-    let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
-    sound.first().copied().ok_or_else(|| {
-        Error::data(format!("version {tag} of `{}` cannot be rebuilt: no snapshot is what it was", chain.dataset))
-            .guidance("put the files back from a backup, or name their folder with --snapshots")
-    })
 }

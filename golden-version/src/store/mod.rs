@@ -58,7 +58,7 @@ pub trait Store {
     /// NULL, whatever the type.
     fn query(&mut self, sql: &str, values: &[Cell], visit: Visit<'_>) -> Result<()>;
 
-    /// Inserts rows into one of our tables; how many.
+    /// Inserts rows into a table; how many.
     fn insert_all(
         &mut self,
         table: &str,
@@ -86,6 +86,16 @@ pub trait Store {
 
     /// What a value that [`Store::query`] handed out is in a column of a kind.
     fn typed(&self) -> fn(CellKind, Cell) -> Cell;
+
+    /// Has the transaction that comes next look at references between tables only when it ends.
+    fn defer_references(&mut self) -> Result<()>;
+
+    /// For tables that refer to one a number that grows when references are broken, or rows of theirs went or changed
+    /// along with its own.
+    fn references(&mut self, table: &str) -> Result<Vec<(String, i64)>>;
+
+    /// Has what numbers the rows of a table go on after the largest.
+    fn advance_sequences(&mut self, form: &RowForm) -> Result<()>;
 
     /// Keeps others from changing a table until the transaction ends.
     fn freeze(&mut self, table: &str) -> Result<()>;

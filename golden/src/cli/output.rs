@@ -45,6 +45,8 @@ pub enum Compress {
     ByName,
     /// Always.
     Gzip,
+    /// Never.
+    Never,
 }
 
 impl Compress {
@@ -59,7 +61,7 @@ impl Output {
     /// `existing` allows.
     pub fn create(path: &Path, compress: Compress, existing: Existing) -> Result<Self> {
         let named_gz = path.extension().is_some_and(|extension| extension == "gz");
-        let encoding = if named_gz { Compress::Gzip } else { compress };
+        let encoding = if named_gz && compress == Compress::ByName { Compress::Gzip } else { compress };
         if path == Path::new("-") {
             return Ok(Self { encoder: Encoder::new(Box::new(io::stdout()), encoding), target: Target::Stdout });
         }
@@ -94,6 +96,17 @@ impl Output {
         let file =
             temporary.reopen().and_then(EarlySync::new).context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { encoder: Encoder::new(Box::new(file), encoding), target: Target::File { path, temporary } })
+    }
+
+    /// Opens what was written so far, to be read from its beginning.
+    pub fn reopen(&mut self) -> Result<File> {
+        self.flush()?;
+        match &self.target {
+            Target::Stdout => Err(Error::environment("standard output cannot be read")),
+            Target::File { path, temporary } => {
+                temporary.reopen().context(|| format!("cannot read back {}", path.display()))
+            }
+        }
     }
 
     /// Completes the output: everything is written and on disk before the file takes its name.
@@ -136,7 +149,7 @@ impl Encoder {
     fn new(raw: Box<dyn Write + Send>, encoding: Compress) -> Self {
         let buffered = BufWriter::with_capacity(256 * 1024, raw);
         match encoding {
-            Compress::ByName => Self::Plain(buffered),
+            Compress::ByName | Compress::Never => Self::Plain(buffered),
             // No name and no time in the header: the same document gives the same bytes.
             Compress::Gzip => Self::Gzip(GzBuilder::new().mtime(0).write(buffered, Compression::default())),
         }

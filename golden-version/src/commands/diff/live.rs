@@ -8,8 +8,7 @@ use super::difference::Difference;
 use crate::chain::Chain;
 use crate::cli::TableArgs;
 use crate::commands::Place;
-use crate::replay::Rows;
-use crate::seal::soundest;
+use crate::replay::{Rows, soundest};
 
 /// Shows the differences by key; the table as it is.
 pub fn compare(

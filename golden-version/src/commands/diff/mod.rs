@@ -42,7 +42,7 @@ pub fn run(arguments: &cli::Diff, reporter: &Reporter) -> Result<ExitCode> {
     let now = match to {
         Some(to) => {
             let range = from.min(to) + 1..from.max(to) + 1;
-            for change in NetChanges::between(place.store.as_mut(), &chain, range)? {
+            for change in NetChanges::between(place.store.as_mut(), &place.folder, &chain, range)? {
                 let change = change?;
                 if change.before != change.after {
                     let ends = (change.before, change.after);

@@ -12,6 +12,7 @@ use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 use postgres::{Client, SimpleQueryMessage};
 
 use self::spelling::{copied, expression, read};
+use super::first;
 use super::order::{Ascending, ByKey};
 use crate::tracking::{Tracking, TriggerState};
 
@@ -43,6 +44,7 @@ impl Store for Server {
             // Each statement sees what was committed before it: the first of them waits for the others.
             Access::Change(dataset) => format!(
                 "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '120s';
+                 SET CONSTRAINTS ALL DEFERRED;
                  SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended({}, 0));",
                 literal(&format!("golden-version {dataset}"))
             ),
@@ -86,7 +88,7 @@ impl Store for Server {
         rows: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
     ) -> Result<u64> {
         let names: Vec<_> = columns.iter().map(|name| quote(name)).collect();
-        let sql = format!("COPY {} ({}) FROM STDIN", quote(table), names.join(", "));
+        let sql = format!("COPY {} ({}) FROM STDIN", relation(table), names.join(", "));
         let mut writer = self.client.copy_in(&sql)?;
         let mut line = String::new();
         for row in rows {
@@ -158,6 +160,51 @@ impl Store for Server {
             Cell::Text(spelled) => read(kind, &spelled),
             other => other,
         }
+    }
+
+    /// What can be looked at when a transaction ends is, in those that change something.
+    fn defer_references(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn references(&mut self, table: &str) -> Result<Vec<(String, i64)>> {
+        let sql = "SELECT c.conrelid::regclass, string_agg(a.attname, ' ') FROM pg_catalog.pg_constraint c
+                   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+                   WHERE c.contype = 'f' AND c.confrelid = pg_catalog.to_regclass(?) AND c.conrelid <> c.confrelid
+                   GROUP BY c.oid, c.conrelid ORDER BY c.oid";
+        let mut others = Vec::new();
+        self.query(sql, &[Cell::Text(relation(table))], &mut |row| {
+            let mut row = row.into_iter().filter_map(text);
+            others.extend(row.next().zip(row.next()));
+            Ok(())
+        })?;
+        let mut counts = Vec::new();
+        for (other, columns) in others {
+            let filled: Vec<_> = columns.split(' ').map(|column| format!("{} IS NOT NULL", quote(column))).collect();
+            let sql = format!("SELECT count(*) FROM {other} WHERE {}", filled.join(" AND "));
+            let count = first(self, &sql, &[])?.and_then(|row| row.into_iter().next()).and_then(text);
+            let count = count.and_then(|count| count.parse().ok()).unwrap_or(0_i64);
+            counts.push((other, -count));
+        }
+        Ok(counts)
+    }
+
+    fn advance_sequences(&mut self, form: &RowForm) -> Result<()> {
+        let table = relation(&form.schema.table);
+        for column in form.schema.columns.iter().filter(|column| column.kind == CellKind::Integer) {
+            let sql = "SELECT pg_catalog.pg_get_serial_sequence(?, ?)";
+            let named = [Cell::Text(table.clone()), Cell::Text(column.name.clone())];
+            let sequence = first(self, sql, &named)?.and_then(|row| row.into_iter().next()).and_then(text);
+            let Some(sequence) = sequence else { continue };
+            // It never goes back: what another transaction took stays taken.
+            self.batch(&format!(
+                "SELECT setval({}::regclass, m.value) FROM (SELECT max({}) AS value FROM {table}) m, {sequence} s
+                 WHERE m.value >= s.last_value",
+                literal(&sequence),
+                quote(&column.name)
+            ))?;
+        }
+        Ok(())
     }
 
     fn freeze(&mut self, table: &str) -> Result<()> {

@@ -121,6 +121,24 @@ impl Store for File {
         |_, cell| cell
     }
 
+    /// Without this a row that is deleted would take along those of other tables. To be asked for before the
+    /// transaction begins; what is broken in the end [`Store::references`] finds.
+    fn defer_references(&mut self) -> Result<()> {
+        self.batch("PRAGMA foreign_keys = OFF")
+    }
+
+    fn references(&mut self, _: &str) -> Result<Vec<(String, i64)>> {
+        let sql = "SELECT \"table\", count(*) FROM pragma_foreign_key_check GROUP BY \"table\" ORDER BY \"table\"";
+        let mut statement = self.connection.prepare(sql)?;
+        let broken = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(broken.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// SQLite does so by itself.
+    fn advance_sequences(&mut self, _: &RowForm) -> Result<()> {
+        Ok(())
+    }
+
     /// Whoever changes anything is alone anyway.
     fn freeze(&mut self, _: &str) -> Result<()> {
         Ok(())

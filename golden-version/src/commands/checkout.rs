@@ -1,0 +1,162 @@
+//! `checkout`: the rows of a version back into a table.
+
+mod apply;
+mod compare;
+mod target;
+
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use golden::cli::Reporter;
+use golden::{Error, Result, visible};
+use golden_version::RowForm;
+use serde::Serialize;
+
+use self::apply::apply;
+use self::compare::{Differences, contents, differences};
+use self::target::Target;
+use super::{Changes, Place};
+use crate::catalog::{self, Job};
+use crate::chain::Chain;
+use crate::cli;
+use crate::replay::Rows;
+use crate::spool::Spool;
+use crate::store::{Access, Intent, Store};
+use crate::table_file::Contents;
+use crate::tracking;
+
+/// Puts a version's rows into a table.
+pub fn run(arguments: &cli::Checkout, reporter: &Reporter) -> Result<ExitCode> {
+    let is_here = arguments.into.is_none();
+    let intent = if is_here && !arguments.dry_run { Intent::Write } else { Intent::Read };
+    let mut place = Place::with_versions(&arguments.dataset.place, intent, reporter)?;
+    let dataset = &arguments.dataset.dataset;
+    let access = if arguments.dry_run { Access::Read } else { Access::Change(dataset) };
+    if is_here && !arguments.dry_run {
+        place.store.defer_references()?;
+    }
+    place.store.begin(if is_here { access } else { Access::Read })?;
+    let chain = Chain::read(place.store.as_mut(), dataset)?;
+    let position = chain.position(&arguments.version)?;
+    let version = chain.versions.get(position).ok_or_else(|| Error::usage("there is no such version"))?;
+    let staged = place.rebuild(&chain, position, reporter, |rows| stage(rows, &version.contents()))?;
+    let mut schema = chain.form(position)?.schema.clone();
+    if let Some(table) = &arguments.table {
+        schema.table.clone_from(table);
+    }
+    let form = Arc::new(RowForm::new(schema)?);
+    let dialect = place.store.dialect();
+    let mut target = match &arguments.into {
+        None => Target::Here(&mut place),
+        Some(into) => Target::open(into, arguments.dry_run, reporter)?,
+    };
+    let store = target.store();
+    if !is_here {
+        store.defer_references()?;
+        store.begin(access)?;
+    }
+    let is_new = target::prepare(store, &form, dialect, arguments.dry_run)?;
+    let job = Job::of(&arguments.job, "checkout");
+    let (mut job_id, mut is_tracked) = (None, false);
+    if !arguments.dry_run && catalog::tables_exist(store)? {
+        let id = catalog::start_job(store, &job)?;
+        is_tracked = tracking::find(store, dataset)?.is_some();
+        if is_tracked {
+            store.name_job(dataset, Some(&id))?;
+        }
+        job_id = Some(id);
+    }
+    if !arguments.dry_run && !is_new {
+        store.freeze(&form.schema.table)?;
+    }
+    if !is_new {
+        let there = contents(store, &form)?;
+        let is_known = there.rows == 0 || chain.versions.iter().any(|version| version.contents() == there);
+        if !is_known && !arguments.discard {
+            let message = format!("table `{}` holds rows that no version has", form.schema.table);
+            if !arguments.dry_run {
+                return Err(Error::data(message)
+                    .guidance("keep them with golden-version create, or give them up with --discard"));
+            }
+            reporter.warn(message);
+        }
+    }
+    let form_of_rows = Arc::clone(&form);
+    let rows = staged.finish()?.map(move |json| form_of_rows.read(&json?));
+    let differences =
+        if is_new && arguments.dry_run { compare::all_new(rows)? } else { differences(store, &form, rows)? };
+    let changes = Changes(differences.counts);
+    if arguments.dry_run {
+        store.commit()?;
+    } else {
+        change(store, &form, differences)?;
+        compare::contents_of(store, &form)?.must_be(&version.contents())?;
+        store.advance_sequences(&form)?;
+        if let Some(id) = &job_id {
+            if is_tracked {
+                store.name_job(dataset, None)?;
+            }
+            catalog::end_job(store, id)?;
+        }
+        store.commit()?;
+    }
+    let report = Report {
+        dataset: dataset.clone(),
+        version: version.tag.clone(),
+        table: form.schema.table.clone(),
+        dry_run: arguments.dry_run,
+        rows: version.row_count.unwrap_or(0),
+        changes,
+    };
+    reporter.report(&report, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sets the rows of a version aside, if they are those that were sealed.
+fn stage(rows: Rows, sealed: &Contents) -> Result<Spool<String>> {
+    let form = Arc::clone(rows.form());
+    let (mut staged, mut rebuilt, mut json) = (Spool::default(), Contents::default(), Vec::new());
+    for row in rows {
+        rebuilt.add(&form, &row?, &mut json);
+        staged.push(&String::from_utf8_lossy(&json).into_owned())?;
+    }
+    rebuilt.must_be(sealed)?;
+    Ok(staged)
+}
+
+/// Changes the table, and sees to it that no other did.
+fn change(store: &mut dyn Store, form: &RowForm, differences: Differences) -> Result<()> {
+    let table = &form.schema.table;
+    let references = store.references(table)?;
+    apply(store, form, differences)?;
+    for (other, now) in store.references(table)? {
+        let before = references.iter().find(|(known, _)| *known == other).map(|(_, before)| *before);
+        if before.is_none_or(|before| now > before) {
+            return Err(Error::data(format!(
+                "rows of `{other}` refer to rows of `{table}` that the version does not have"
+            ))
+            .guidance("delete those rows first"));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Report {
+    dataset: String,
+    version: String,
+    table: String,
+    dry_run: bool,
+    rows: u64,
+    changes: Changes,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dataset, version, table, dry_run, rows, changes } = self;
+        let would = if *dry_run { "would put" } else { "put" };
+        let (dataset, version, table) = (visible(dataset), visible(version), visible(table));
+        writeln!(f, "{dataset} {version}: {would} {rows} rows into {table}; {changes}")
+    }
+}

@@ -1,0 +1,104 @@
+//! `export`: the rows of a version as a file.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use golden::cli::Reporter;
+use golden::{Context, Error, Result, visible};
+use serde::Serialize;
+
+use super::Place;
+use crate::chain::Chain;
+use crate::cli;
+use crate::store::{Access, Intent};
+use crate::table_file::{self, Adding, Format, Writer};
+
+/// Writes a version's rows. The file takes its name only when they are those that were sealed.
+pub fn run(arguments: &cli::Export, reporter: &Reporter) -> Result<ExitCode> {
+    let format = match arguments.format.or_else(|| Format::of(&arguments.output)) {
+        Some(format) => format,
+        None => {
+            return Err(Error::usage(format!("what is {} to be?", arguments.output.display()))
+                .guidance("name it .parquet, .csv or .jsonl, or say --format"));
+        }
+    };
+    let mut place = Place::with_versions(&arguments.dataset.place, Intent::Read, reporter)?;
+    place.store.begin(Access::Read)?;
+    let chain = Chain::read(place.store.as_mut(), &arguments.dataset.dataset)?;
+    let position = chain.position(&arguments.version)?;
+    let report = if arguments.output == Path::new("-") {
+        // What stdout has been given cannot be taken back: it gets what has been proven.
+        let folder = tempfile::tempdir().context(|| "cannot make a temporary folder")?;
+        let path = folder.path().join("rows");
+        let report = export(&mut place, &chain, position, &path, format, reporter)?;
+        let mut file = std::fs::File::open(&path).context(|| "cannot read back a temporary file")?;
+        io::copy(&mut file, &mut io::stdout().lock())?;
+        report
+    } else {
+        let path = &arguments.output;
+        if path.is_file() && !arguments.force && !(format == Format::Parquet && table_file::is_ours(path)) {
+            return Err(Error::environment(format!("{} exists and golden-version did not write it", path.display()))
+                .guidance("choose another name, or replace it with --force"));
+        }
+        export(&mut place, &chain, position, path, format, reporter)?
+    };
+    reporter.report(&Report { output: arguments.output.clone(), ..report }, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(
+    place: &mut Place,
+    chain: &Chain,
+    position: usize,
+    path: &Path,
+    format: Format,
+    reporter: &Reporter,
+) -> Result<Report> {
+    let version = chain.versions.get(position).ok_or_else(|| Error::usage("there is no such version"))?;
+    let contents = version.contents();
+    let report = Report {
+        dataset: version.dataset.clone(),
+        version: version.tag.clone(),
+        output: path.to_owned(),
+        rows: contents.rows,
+        content_sha256: contents.digest.to_string(),
+    };
+    if let Some((file, sha256)) = version.snapshot.as_ref().and_then(|file| Some((file, file.sha256.as_ref()?)))
+        && format == Format::Parquet
+        && let from = place.folder.resolve(file)?
+        && from.is_file()
+        && table_file::copy(&from, path, sha256)?
+    {
+        return Ok(report);
+    }
+    place.rebuild(chain, position, reporter, |mut rows| {
+        let adding = if rows.contents().is_some() { Adding::Changes } else { Adding::Rows };
+        let mut writer = Writer::create(path, format, rows.form(), adding)?;
+        for row in rows.by_ref() {
+            writer.write(row?)?;
+        }
+        let closed = writer.close(rows.contents().unwrap_or_default())?;
+        closed.contents.must_be(&contents)?;
+        closed.keep()
+    })?;
+    Ok(report)
+}
+
+#[derive(Serialize)]
+struct Report {
+    dataset: String,
+    version: String,
+    output: PathBuf,
+    rows: u64,
+    content_sha256: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dataset, version, output, rows, .. } = self;
+        let output = output.to_string_lossy();
+        writeln!(f, "{} {}: {rows} rows to {}", visible(dataset), visible(version), visible(&output))
+    }
+}

@@ -1,0 +1,120 @@
+//! Files of rows: Parquet, and as text JSON lines and CSV.
+
+mod buffer;
+mod classes;
+mod contents;
+mod hashed;
+mod parquet_file;
+mod reading;
+mod spelled;
+#[cfg(test)]
+mod tests;
+mod text;
+mod types;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use golden::cli::{Compress, Existing, Output};
+use golden::{Context, Error, Result};
+use golden_version::{Row, RowForm};
+
+pub use self::contents::Contents;
+use self::hashed::Hashed;
+use self::reading::Reading;
+pub use self::writer::{Adding, Writer};
+
+/// How the names of the files of versions end.
+pub const EXTENSION: &str = "parquet";
+
+/// Keys in a Parquet file's metadata: the table as it was, as JSON; the digest of the rows; how each column stands in
+/// the file, as JSON.
+const SCHEMA: &str = "golden.schema";
+const CONTENT: &str = "golden.content_sha256";
+const TYPES: &str = "golden.types";
+
+/// Rows go from thread to thread in batches of at most so many…
+const BATCH_ROWS: usize = 2048;
+/// … of which so many may wait.
+const WAITING: usize = 4;
+
+/// What a file is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Apache Parquet
+    Parquet,
+    /// Comma-separated values, the first line the names of the columns
+    Csv,
+    /// One JSON object a line
+    #[value(alias = "json-lines", alias = "ndjson")]
+    Jsonl,
+}
+
+impl Format {
+    /// The format that a file's name tells.
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let text = name.strip_suffix(".gz").unwrap_or(&name);
+        let ends = |endings: &[&str]| endings.iter().any(|ending| text.ends_with(ending));
+        match () {
+            () if name.ends_with(".parquet") || name.ends_with(".pq") => Some(Self::Parquet),
+            () if ends(&[".csv"]) => Some(Self::Csv),
+            () if ends(&[".jsonl", ".ndjson"]) => Some(Self::Jsonl),
+            () => None,
+        }
+    }
+}
+
+/// The rows of a Parquet file, their values in the places of the form's columns; read on a thread of their own.
+pub fn read(path: &Path, form: Arc<RowForm>) -> Result<Box<dyn Iterator<Item = Result<Row>>>> {
+    let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+    let mut reading = Reading::of(file, form, path)?;
+    let (sender, batches) = sync_channel(WAITING);
+    let path: PathBuf = path.to_owned();
+    let thread = thread::spawn(move || {
+        loop {
+            let batch: Vec<_> = reading.by_ref().take(BATCH_ROWS).collect();
+            let is_last = batch.len() < BATCH_ROWS;
+            if sender.send(batch).is_err() || is_last {
+                break;
+            }
+        }
+    });
+    let mut thread = Some(thread);
+    let end = std::iter::from_fn(move || {
+        let broken = || vec![Err(Error::data(format!("{} cannot be read", path.display())))];
+        thread.take().and_then(|thread| thread.join().is_err().then(broken))
+    });
+    Ok(Box::new(batches.into_iter().chain(end).flatten()))
+}
+
+/// Copies a file, if its bytes have that SHA-256; false, and nothing copied, if not.
+pub fn copy(from: &Path, to: &Path, sha256: &str) -> Result<bool> {
+    let mut file = File::open(from).context(|| format!("cannot read {}", from.display()))?;
+    let mut copy = Hashed::new(Output::create(to, Compress::Never, Existing::Replace)?);
+    std::io::copy(&mut file, &mut copy).context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    let is_same = copy.seal().1 == sha256;
+    if is_same {
+        copy.into_inner().finish()?;
+    }
+    Ok(is_same)
+}
+
+/// Whether a file is one of Parquet's that this program wrote.
+pub fn is_ours(path: &Path) -> bool {
+    let file = File::open(path).ok();
+    file.is_some_and(|file| reading::types(&file).is_some())
+}
+
+/// A file's size and the SHA-256 of its bytes.
+pub fn measure(path: &Path) -> Result<(u64, String)> {
+    let cannot_read = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).context(cannot_read)?;
+    let mut hashed = Hashed::new(std::io::sink());
+    std::io::copy(&mut file, &mut hashed).context(cannot_read)?;
+    Ok(hashed.seal())
+}

@@ -1,0 +1,208 @@
+//! Parquet files as they are written.
+//!
+//! A column has the type that its declaration promises. A value that such a column would not give back as it is stands
+//! as NULL for the time being, and is set aside; when all rows are there and values were set aside, the file is written
+//! a second time, from the first, with columns of a type that holds all that occurred.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use golden::cli::{Compress, Existing, Output};
+use golden::{Error, Result};
+use golden_version::{Cell, Row, RowForm};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
+use serde::{Deserialize, Serialize};
+
+use super::buffer::Buffer;
+use super::classes::Classes;
+use super::hashed::Hashed;
+use super::reading::Reading;
+use super::types::ColumnType;
+use super::{CONTENT, Contents, SCHEMA, TYPES};
+use crate::spool::Spool;
+
+/// A row group has at most so many rows…
+const ROWS: usize = 122_880;
+/// … and about so many bytes, as they are in memory.
+const BYTES: usize = 32 << 20;
+
+/// A Parquet file that is being written.
+pub struct ParquetFile {
+    form: Arc<RowForm>,
+    path: PathBuf,
+    /// None until the first rows are there, or there are none.
+    open: Option<Open>,
+}
+
+struct Open {
+    path: PathBuf,
+    types: Vec<ColumnType>,
+    writer: SerializedFileWriter<Hashed<Output>>,
+    columns: Vec<Column>,
+    /// Rows and bytes of the row group that is being filled.
+    rows: usize,
+    bytes: usize,
+    /// Rows in all.
+    total: u64,
+    misfits: Spool<Misfit>,
+}
+
+#[derive(Default)]
+struct Column {
+    buffer: Buffer,
+    /// The kinds of values that have occurred.
+    classes: Classes,
+    has_misfits: bool,
+}
+
+/// A value that its column would not give back.
+#[derive(Serialize, Deserialize)]
+struct Misfit {
+    row: u64,
+    column: usize,
+    /// The value's JSON.
+    json: String,
+}
+
+impl ParquetFile {
+    /// Begins a file that takes its name when it is kept.
+    pub fn create(path: PathBuf, form: Arc<RowForm>) -> Self {
+        Self { form, path, open: None }
+    }
+
+    /// Adds rows.
+    pub fn push(&mut self, rows: Vec<Row>) -> Result<()> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let columns = self.form.schema.columns.iter().enumerate();
+                let first = |place: usize| rows.iter().filter_map(|row| row.get(place)).find(|cell| !cell.is_null());
+                let types = columns.map(|(place, column)| ColumnType::of(column, first(place))).collect();
+                none.insert(Open::create(&self.path, &self.form, types)?)
+            }
+        };
+        rows.into_iter().try_for_each(|row| open.push(row))
+    }
+
+    /// Completes it, but for its name.
+    pub fn close(mut self, contents: &Contents) -> Result<Hashed<Output>> {
+        self.push(Vec::new())?;
+        let Some(mut open) = self.open else { return Err(Error::environment("a file that was not begun")) };
+        if open.columns.iter().all(|column| !column.has_misfits) {
+            return open.close(&self.form, contents);
+        }
+        let mut types = open.types.clone();
+        for (column, classes) in types.iter_mut().zip(&open.columns).filter(|(_, column)| column.has_misfits) {
+            *column = ColumnType::for_all(classes.classes);
+        }
+        let mut misfits = std::mem::take(&mut open.misfits).finish()?.peekable();
+        let first = open.close(&self.form, contents)?.into_inner().reopen()?;
+        let mut second = Open::create(&self.path, &self.form, types)?;
+        for (number, row) in Reading::of(first, Arc::clone(&self.form), &self.path)?.enumerate() {
+            let mut row = row?;
+            let is_here = |misfit: &Result<Misfit>| misfit.as_ref().map_or(true, |misfit| misfit.row == number as u64);
+            while let Some(misfit) = misfits.next_if(is_here) {
+                let Misfit { column, json, .. } = misfit?;
+                let value = serde_json::from_str(&json).map_err(|error| Error::environment(error.to_string()))?;
+                if let Some(cell) = row.get_mut(column) {
+                    *cell = Cell::of_json(&value)?;
+                }
+            }
+            second.push(row)?;
+        }
+        second.close(&self.form, contents)
+    }
+}
+
+impl Open {
+    fn create(path: &Path, form: &RowForm, types: Vec<ColumnType>) -> Result<Self> {
+        let names = form.schema.columns.iter().map(|column| column.name.as_str());
+        let fields = names.zip(&types).map(|(name, kind)| kind.field(name)).collect::<Parquet<Vec<_>>>();
+        let schema = fields.and_then(|fields| Type::group_type_builder("schema").with_fields(fields).build());
+        let properties = WriterProperties::builder()
+            .set_writer_version(WriterVersion::PARQUET_1_0)
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_created_by(concat!("golden-version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        // Compressed inside, whatever the file's name.
+        let output = Hashed::new(Output::create(path, Compress::Never, Existing::Replace)?);
+        let writer = schema
+            .and_then(|schema| SerializedFileWriter::new(output, Arc::new(schema), Arc::new(properties)))
+            .map_err(|error| failure(error, path))?;
+        let columns = types.iter().map(|_| Column::default()).collect();
+        let path = path.to_owned();
+        Ok(Self { path, types, writer, columns, rows: 0, bytes: 0, total: 0, misfits: Spool::default() })
+    }
+
+    fn push(&mut self, row: Row) -> Result<()> {
+        for (place, ((cell, kind), column)) in row.into_iter().zip(&self.types).zip(&mut self.columns).enumerate() {
+            column.classes |= Classes::of(&cell);
+            let value = if cell.is_null() { Ok(None) } else { kind.encode(cell).map(Some) };
+            let value = match value {
+                Ok(value) => value,
+                Err(cell) => {
+                    column.has_misfits = true;
+                    let mut json = Vec::new();
+                    cell.write_json(&mut json);
+                    let json = String::from_utf8_lossy(&json).into_owned();
+                    self.misfits.push(&Misfit { row: self.total, column: place, json })?;
+                    None
+                }
+            };
+            self.bytes += column.buffer.push(value);
+        }
+        self.rows += 1;
+        self.total += 1;
+        if self.rows >= ROWS || self.bytes >= BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes a row group.
+    fn flush(&mut self) -> Result<()> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        (self.rows, self.bytes) = (0, 0);
+        let columns = &mut self.columns;
+        let mut write = || {
+            let mut group = self.writer.next_row_group()?;
+            for column in columns.iter_mut() {
+                let Some(mut chunk) = group.next_column()? else { break };
+                column.buffer.write(&mut chunk)?;
+                chunk.close()?;
+            }
+            group.close().map(drop)
+        };
+        write().map_err(|error| failure(error, &self.path))
+    }
+
+    fn close(mut self, form: &RowForm, contents: &Contents) -> Result<Hashed<Output>> {
+        self.flush()?;
+        let json = |error: serde_json::Error| Error::environment(error.to_string());
+        let schema = serde_json::to_string(&form.schema).map_err(json)?;
+        let types = serde_json::to_string(&self.types).map_err(json)?;
+        for (key, value) in [(SCHEMA, schema), (TYPES, types), (CONTENT, contents.digest.to_string())] {
+            self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        }
+        self.writer.into_inner().map_err(|error| failure(error, &self.path))
+    }
+}
+
+type Parquet<T> = std::result::Result<T, ParquetError>;
+
+/// What went wrong with a file: in the environment, or else in the file itself.
+pub fn failure(error: ParquetError, path: &Path) -> Error {
+    let what = || format!("cannot write {}", path.display());
+    match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(error) => Error::from(*error).context(what()),
+            Err(error) => Error::environment(error.to_string()).context(what()),
+        },
+        other => Error::environment(other.to_string()).context(what()),
+    }
+}

@@ -220,7 +220,11 @@ impl TableRows {
             rows.push(&json)
         })?;
         if chain.newest().and_then(|newest| newest.content) != Some(content) {
-            return Err(Error::data(format!("table `{}` has changed since its newest version", form.schema.table)));
+            let table = &form.schema.table;
+            let changed = format!("versions cannot be rebuilt from table `{table}`: it has changed since the newest");
+            return Err(Error::data(changed).guidance(
+                "put the files of the versions back from a backup; golden-version verify shows what is left",
+            ));
         }
         Ok(Self { rows: rows.finish()?, form: Arc::clone(form) })
     }

@@ -101,6 +101,8 @@ else
   found=$(DATABASE_URL=$place content_digest) || fail 1 'the dump gives a database that cannot be read; nothing was loaded'
   [[ $found == "$expected" ]] || fail 1 "the dump gives $found where $expected was dumped; nothing was loaded"
   chmod "$(printf '%o' $((0666 & ~$(umask))))" "$place"
-  mv -nT -- "$place" "$target" && [[ ! -e $place ]] || fail 1 "$target has come into being meanwhile; nothing was loaded"
+  if ! mv -nT -- "$place" "$target" || [[ -e $place ]]; then
+    fail 1 "$target has come into being meanwhile; nothing was loaded"
+  fi
 fi
 echo "loaded $dump, content sha256 $found"

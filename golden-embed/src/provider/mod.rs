@@ -136,8 +136,8 @@ impl FromStr for Choice {
 pub fn open(cli: &Cli) -> Result<Box<dyn Provider>> {
     refuse_what_is_for_others(cli)?;
     match &cli.provider {
-        Choice::Builtin => Ok(Box::new(local::builtin(cli)?)),
-        Choice::BuiltinFast => Ok(Box::new(local::builtin_fast(cli)?)),
+        Choice::Builtin => Ok(Box::new(local::builtin(cli))),
+        Choice::BuiltinFast => Ok(Box::new(local::builtin_fast(cli))),
         Choice::Onnx(folder) => Ok(Box::new(local::onnx(folder, cli)?)),
         Choice::Static(folder) => Ok(Box::new(local::Fixed::open(folder, cli)?)),
         Choice::Hash => Ok(Box::new(hash::Hash::new(cli))),

@@ -1,15 +1,11 @@
 //! The model inside the program.
 
-use std::fmt::Display;
-
-use golden::{Error, Result};
-use rten::ModelOptions;
 use serde_json::Value;
 
-use super::network::{Floats, Network, Pooling};
-use super::quantised::Quantised;
+use super::bert::{Arithmetic, Bert};
+use super::network::Network;
 use super::tokens::{Marks, Tokens};
-use super::{Local, WINDOWS};
+use super::{Loaded, Local, Model, WINDOWS};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::Norm;
@@ -25,30 +21,23 @@ const MAX_TOKENS: usize = 256;
 const DIMENSION: usize = 384;
 
 /// The provider `builtin`.
-pub fn builtin(cli: &Cli) -> Result<Local> {
-    let model = ModelOptions::with_all_ops().prepack_weights(true).load_static_slice(WEIGHTS);
-    let model = model.map_err(|error| broken(&error))?;
-    let network = Network::Floats(Floats::new(model, cli.threads(), Pooling::Mean)?);
-    local(cli, network, "builtin", "all-MiniLM-L6-v2-int8", [])
+pub fn builtin(cli: &Cli) -> Local {
+    local(cli, Arithmetic::Floats, "builtin", "all-MiniLM-L6-v2-int8", [])
 }
 
 /// The provider `builtin-fast`: the same weights, other arithmetic, so other vectors.
-pub fn builtin_fast(cli: &Cli) -> Result<Local> {
-    let network = Network::Bytes(Quantised::new(WEIGHTS).map_err(|error| broken(&error.message()))?);
-    local(cli, network, "builtin-fast", "all-MiniLM-L6-v2-int8-fast", [("arithmetic", "int8, rows of 7 bits".into())])
-}
-
-fn broken(error: &dyn Display) -> Error {
-    Error::data(format!("the model inside the program does not load: {error}"))
+pub fn builtin_fast(cli: &Cli) -> Local {
+    let own = [("arithmetic", "int8, rows of 7 bits".into())];
+    local(cli, Arithmetic::Bytes, "builtin-fast", "all-MiniLM-L6-v2-int8-fast", own)
 }
 
 fn local<const N: usize>(
     cli: &Cli,
-    network: Network,
+    arithmetic: Arithmetic,
     provider: &'static str,
     name: &str,
     own: [(&'static str, Value); N],
-) -> Result<Local> {
+) -> Local {
     let settings = [
         ("weights", WEIGHTS_SHA256.into()),
         ("tokenizer", TOKENIZER_SHA256.into()),
@@ -65,13 +54,18 @@ fn local<const N: usize>(
         max_tokens: Some(MAX_TOKENS),
         norm: Norm::Unit,
     };
-    Ok(Local {
+    let long = cli.long;
+    let load = move || {
+        let tokens = Tokens::new(TOKENIZER, MAX_TOKENS, long, Marks::Added)?;
+        let network = Bert::new(WEIGHTS, arithmetic).map_err(|error| error.context("the model inside the program"))?;
+        Ok(Loaded { tokens, network: Network::Bert(network) })
+    };
+    Local {
         info,
-        tokens: Tokens::new(TOKENIZER, MAX_TOKENS, cli.long, Marks::Added)?,
-        network,
+        model: Model::new(Box::new(load)),
         threads: cli.threads(),
         windows: cli.batch.map_or(WINDOWS, usize::from),
-    })
+    }
 }
 
 #[cfg(test)]

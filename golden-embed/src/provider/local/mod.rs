@@ -1,5 +1,6 @@
 //! Models that run on this machine: a tokenizer, a network, and how its output becomes one vector.
 
+mod bert;
 mod builtin;
 mod fixed;
 mod folder;
@@ -7,11 +8,12 @@ mod guard;
 mod lengths;
 mod network;
 mod onnx;
-mod quantised;
 mod tensors;
 mod tokens;
 
-use golden::Result;
+use std::sync::LazyLock;
+
+use golden::{Error, Result};
 
 pub use self::builtin::{builtin, builtin_fast};
 pub use self::fixed::Fixed;
@@ -33,11 +35,19 @@ const WINDOWS: usize = 8;
 /// A model on this machine.
 pub struct Local {
     info: Info,
-    tokens: Tokens,
-    network: Network,
+    model: Model,
     threads: usize,
     /// The most windows that go through the network at once.
     windows: usize,
+}
+
+/// A tokenizer and a network, loaded for the first text that needs them: where all vectors are in the cache,
+/// loading would take longer than the rest.
+type Model = LazyLock<Result<Loaded>, Box<dyn FnOnce() -> Result<Loaded> + Send>>;
+
+struct Loaded {
+    tokens: Tokens,
+    network: Network,
 }
 
 /// A stretch of a text that the model takes as a whole.
@@ -47,7 +57,7 @@ struct Window {
     ids: Vec<u32>,
 }
 
-impl Local {
+impl Loaded {
     /// The vectors of some windows, each weighted by its tokens and added to the sum of its text.
     fn add(&self, windows: &[Window], sums: &mut [Vec<f32>]) -> Result<()> {
         let ids: Vec<&[u32]> = windows.iter().map(|window| window.ids.as_slice()).collect();
@@ -73,10 +83,11 @@ impl Provider for Local {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Outcome>> {
+        let model = self.model.as_ref().map_err(|error| Error::new(error.kind(), error.message()))?;
         let mut windows = Vec::new();
         let mut fits: Vec<Result<Fit, String>> = Vec::new();
         for (text, content) in texts.iter().enumerate() {
-            fits.push(self.tokens.of(content).map(|tokens| {
+            fits.push(model.tokens.of(content).map(|tokens| {
                 windows.extend(tokens.windows.into_iter().map(|ids| Window { text, ids }));
                 tokens.fit
             }));
@@ -85,7 +96,7 @@ impl Provider for Local {
         windows.sort_by_key(|window| window.ids.len());
         let mut sums = vec![Vec::new(); texts.len()];
         for windows in windows.chunks(self.windows) {
-            self.add(windows, &mut sums)?;
+            model.add(windows, &mut sums)?;
         }
         let outcome = |(fit, mut vector): (Result<Fit, String>, Vec<f32>)| match fit {
             Ok(fit) => {

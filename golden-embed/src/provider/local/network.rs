@@ -6,8 +6,8 @@ use golden::{Error, Result};
 use rten::{Model, NodeId, RunOptions, ThreadPool};
 use rten_tensor::{Layout, NdTensor, Tensor};
 
+use super::bert::Bert;
 use super::guard::guarded;
-use super::quantised::Quantised;
 
 /// How the vectors of a text's tokens become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,24 +24,24 @@ pub enum Pooling {
 
 /// A network that takes token ids.
 pub enum Network {
-    /// In floats, as its ONNX file has it.
-    Floats(Floats),
-    /// The builtin model's in int8 arithmetic.
-    Bytes(Quantised),
+    /// As an ONNX file has it.
+    Onnx(Onnx),
+    /// The builtin model's.
+    Bert(Bert),
 }
 
 impl Network {
     /// One vector for each text, given as token ids.
     pub fn run(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         match self {
-            Self::Floats(network) => network.run(texts),
-            Self::Bytes(network) => network.run(texts),
+            Self::Onnx(network) => network.run(texts),
+            Self::Bert(network) => network.run(texts),
         }
     }
 }
 
 /// A network in ONNX form, run by rten.
-pub struct Floats {
+pub struct Onnx {
     model: Model,
     ids: NodeId,
     mask: Option<NodeId>,
@@ -51,7 +51,7 @@ pub struct Floats {
     pool: Arc<ThreadPool>,
 }
 
-impl Floats {
+impl Onnx {
     /// Finds its way around a model that was loaded, and lets it use so many threads.
     pub fn new(model: Model, threads: usize, pooling: Pooling) -> Result<Self> {
         let output = model.find_node("last_hidden_state").or_else(|| model.output_ids().first().copied());

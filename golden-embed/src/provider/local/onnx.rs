@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::folder::Folder;
 use super::guard::guarded;
-use super::network::{Floats, Network, Pooling};
+use super::network::{Network, Onnx, Pooling};
 use super::tokens::{Marks, Tokens};
-use super::{Local, WINDOWS, lengths};
+use super::{Loaded, Local, Model, WINDOWS, lengths};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::Norm;
@@ -42,7 +42,7 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
         Error::data(format!("cannot load {}: {error}", folder.path(file).display()))
             .guidance("weights in a file of their own beside model.onnx are not read: put them into it")
     })?;
-    let network = Network::Floats(Floats::new(model, cli.threads(), modules.pooling)?);
+    let network = Network::Onnx(Onnx::new(model, cli.threads(), modules.pooling)?);
     let tokens = Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::Added)?.with_prompt(&prompt);
     // The model is asked once: its folder may say anything.
     let ids = tokens.of("dimension").map_err(Error::data)?.windows;
@@ -67,8 +67,7 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
             max_tokens: Some(max_tokens),
             norm: modules.norm,
         },
-        tokens,
-        network,
+        model: Model::new(Box::new(|| Ok(Loaded { tokens, network }))),
         threads: cli.threads(),
         windows: cli.batch.map_or(WINDOWS, usize::from),
     })

@@ -1,4 +1,4 @@
-//! Products of rows with a matrix in int8 arithmetic.
+//! Products of rows with a matrix of bytes, the rows quantised one by one.
 
 use std::mem::MaybeUninit;
 
@@ -8,6 +8,7 @@ use rten_simd::SimdOp;
 use rten_tensor::NdTensorView;
 use rten_vecmath::{MinMax, Quantize};
 
+use super::linear::Scratch;
 use super::weights::Matrix;
 
 /// Steps between the smallest and the greatest number of a row. Seven bits, not eight: processors without an
@@ -15,11 +16,8 @@ use super::weights::Matrix;
 /// then a vector would depend on the processor.
 const STEPS: f32 = 127.0;
 
-/// Multiplies bytes.
-pub type Bytes = GemmExecutor<u8, i8, i32>;
-
-/// `rows · weights + bias`, the rows quantised one by one: what comes of a row depends on no other.
-pub struct Linear {
+/// A matrix as it is stored: int8 with a scale for each column.
+pub struct Bytes {
     weights: PackedBMatrix<i8>,
     scales: Vec<f32>,
     /// What each column makes of a row of ones: what the zeros of the rows add to a product, and is taken off again.
@@ -29,18 +27,9 @@ pub struct Linear {
     inputs: usize,
 }
 
-/// What a product needs on its way, kept from one to the next.
-#[derive(Default)]
-pub struct Scratch {
-    bytes: Vec<u8>,
-    zeros: Vec<f32>,
-    scales: Vec<f32>,
-    sums: Vec<i32>,
-}
-
-impl Linear {
-    /// Matrices side by side: of one input they make one output.
-    pub fn new(bytes: &Bytes, matrices: &[Matrix], bias: Vec<f32>) -> Result<Self> {
+impl Bytes {
+    /// Matrices side by side.
+    pub fn new(multiplier: &GemmExecutor<u8, i8, i32>, matrices: &[Matrix], bias: Vec<f32>) -> Result<Self> {
         let inputs = matrices.first().map_or(0, |matrix| matrix.rows);
         let outputs = matrices.iter().map(|matrix| matrix.columns).sum();
         let fits = |matrix: &Matrix| matrix.rows == inputs && matrix.scales.len() == matrix.columns;
@@ -55,7 +44,7 @@ impl Linear {
             sums.iter_mut().zip(row).for_each(|(sum, step)| *sum += i32::from(*step));
         }
         Ok(Self {
-            weights: bytes.prepack_b(NdTensorView::from_data([inputs, outputs], &steps[..])),
+            weights: multiplier.prepack_b(NdTensorView::from_data([inputs, outputs], &steps[..])),
             ones: sums.iter().zip(&scales).map(|(sum, scale)| *sum as f32 * scale).collect(),
             scales,
             bias,
@@ -63,20 +52,19 @@ impl Linear {
         })
     }
 
-    /// Multiplies the first outputs by a number.
-    pub fn scale_first(&mut self, outputs: usize, by: f32) {
-        for numbers in [&mut self.scales, &mut self.ones, &mut self.bias] {
-            numbers.iter_mut().take(outputs).for_each(|number| *number *= by);
-        }
-    }
-
     /// The product of some rows, written over `output`.
-    pub fn apply(&self, bytes: &Bytes, rows: &[f32], output: &mut [f32], scratch: &mut Scratch) -> Result<()> {
+    pub fn apply(
+        &self,
+        multiplier: &GemmExecutor<u8, i8, i32>,
+        rows: &[f32],
+        output: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let count = rows.len() / self.inputs;
         scratch.quantise(rows, self.inputs);
         scratch.sums.resize(count * self.bias.len(), 0);
         let rows = GemmInputA::Unpacked(NdTensorView::from_data([count, self.inputs], &scratch.bytes[..]));
-        bytes
+        multiplier
             .gemm(&mut scratch.sums, rows, GemmInputB::Packed(&self.weights), GemmOptions::default())
             .map_err(|error| Error::data(format!("the model does not run: {error}")))?;
         let outputs = self.bias.len();

@@ -1,8 +1,10 @@
-//! The network of the builtin model in int8 arithmetic: faster, and as good at finding.
+//! The network of the builtin model, in floats or in int8 arithmetic.
 //!
-//! Weights are used as they are stored, rows of numbers are quantised on their way into each product, and
-//! attention stays in floats. Texts go through without padding, one after the other where they meet.
+//! Texts go through without padding, one after the other where they meet, so no vector depends on what else is in
+//! its batch. Attention is in floats either way.
 
+mod bytes;
+mod floats;
 mod linear;
 mod weights;
 
@@ -15,7 +17,8 @@ use rten_vecmath::{Gelu, Normalize, NormalizeOptions, Softmax, Sum, SumSquareSub
 
 use super::network::Pooling;
 
-use self::linear::{Bytes, Linear, Scratch};
+pub use self::linear::Arithmetic;
+use self::linear::{Linear, Multiplier, Scratch};
 use self::weights::{Matrix, Weights};
 
 const LAYERS: usize = 6;
@@ -31,14 +34,12 @@ const ROWS: usize = 66;
 const EPSILON: f32 = 1e-12;
 
 /// A BERT network of the builtin model's size.
-pub struct Quantised {
+pub struct Bert {
     words: Matrix,
     positions: Matrix,
     token_type: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
-    bytes: Bytes,
-    floats: GemmExecutor<f32>,
 }
 
 struct Layer {
@@ -57,20 +58,21 @@ struct Norm {
     bias: Vec<f32>,
 }
 
-impl Quantised {
+impl Bert {
     /// The network of an ONNX file.
-    pub fn new(onnx: &[u8]) -> Result<Self> {
+    pub fn new(onnx: &[u8], arithmetic: Arithmetic) -> Result<Self> {
         let weights = Weights::read(onnx)?;
-        let bytes = Bytes::new();
-        let layer = |number: usize| Layer::new(&weights, &bytes, &format!("model.encoder.layer.{number}"));
+        let multiplier = Multiplier::new();
+        let layer = |number: usize| {
+            let linear = |names: &[String]| Linear::new(&weights, names, arithmetic, &multiplier);
+            Layer::new(&weights, &format!("model.encoder.layer.{number}"), linear)
+        };
         Ok(Self {
             words: weights.matrix("model.embeddings.word_embeddings.weight")?,
             positions: weights.matrix("model.embeddings.position_embeddings.weight")?,
             token_type: weights.numbers("model.embeddings.token_type_embeddings.weight")?,
             norm: Norm::new(&weights, "model.embeddings.LayerNorm")?,
             layers: (0..LAYERS).map(layer).collect::<Result<_>>()?,
-            bytes,
-            floats: GemmExecutor::new(),
         })
     }
 
@@ -90,6 +92,7 @@ impl Quantised {
     /// The vectors of all tokens of some texts, one text behind the other.
     fn hidden(&self, texts: &[&[u32]]) -> Result<Vec<f32>> {
         let mut hidden = self.embeddings(texts)?;
+        let multiplier = Multiplier::new();
         let mut scratch = Scratch::default();
         let mut attention = vec![0.0; hidden.len() * 3];
         let mut context = vec![0.0; hidden.len()];
@@ -97,25 +100,24 @@ impl Quantised {
         let mut inner = vec![0.0; ROWS * INNER];
         for layer in &self.layers {
             for (rows, output) in hidden.chunks(ROWS * WIDTH).zip(attention.chunks_mut(ROWS * WIDTH * 3)) {
-                layer.attention.apply(&self.bytes, rows, output, &mut scratch)?;
+                layer.attention.apply(&multiplier, rows, output, &mut scratch)?;
             }
             let mut first = 0;
             for text in texts {
                 let last = first + text.len();
-                self.attend(
-                    &attention[first * WIDTH * 3..last * WIDTH * 3],
-                    &mut context[first * WIDTH..last * WIDTH],
-                )?;
+                let (attention, context) =
+                    (&attention[first * WIDTH * 3..last * WIDTH * 3], &mut context[first * WIDTH..last * WIDTH]);
+                attend(&multiplier.floats, attention, context)?;
                 first = last;
             }
             for (rows, context) in hidden.chunks_mut(ROWS * WIDTH).zip(context.chunks(ROWS * WIDTH)) {
                 let products = &mut products[..rows.len()];
                 let inner = &mut inner[..rows.len() / WIDTH * INNER];
-                layer.after_attention.apply(&self.bytes, context, products, &mut scratch)?;
+                layer.after_attention.apply(&multiplier, context, products, &mut scratch)?;
                 layer.attention_norm.add(rows, products);
-                layer.up.apply(&self.bytes, rows, inner, &mut scratch)?;
+                layer.up.apply(&multiplier, rows, inner, &mut scratch)?;
                 Gelu {}.map_mut(inner);
-                layer.down.apply(&self.bytes, inner, products, &mut scratch)?;
+                layer.down.apply(&multiplier, inner, products, &mut scratch)?;
                 layer.norm.add(rows, products);
             }
         }
@@ -139,52 +141,13 @@ impl Quantised {
         }
         Ok(hidden)
     }
-
-    /// Attention among the tokens of one text.
-    fn attend(&self, attention: &[f32], context: &mut [f32]) -> Result<()> {
-        let tokens = context.len() / WIDTH;
-        let mut scores = vec![0.0; tokens * tokens];
-        let mut found = vec![0.0; tokens * HEAD];
-        let failed = |error: &dyn std::fmt::Display| Error::data(format!("the model does not run: {error}"));
-        for head in 0..HEADS {
-            let part = |kind: usize| {
-                let strides = [WIDTH * 3, 1];
-                NdTensorView::from_slice_with_strides([tokens, HEAD], &attention[kind * WIDTH + head * HEAD..], strides)
-                    .map_err(|error| failed(&error))
-            };
-            let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
-            let keys = GemmInputB::Unpacked(keys.transposed());
-            self.floats
-                .gemm(&mut scores, GemmInputA::Unpacked(queries), keys, GemmOptions::default())
-                .map_err(|error| failed(&error))?;
-            for row in scores.chunks_exact_mut(tokens) {
-                Softmax::new_mut(row).dispatch();
-            }
-            let shares = NdTensorView::from_data([tokens, tokens], &scores[..]);
-            self.floats
-                .gemm(&mut found, GemmInputA::Unpacked(shares), GemmInputB::Unpacked(values), GemmOptions::default())
-                .map_err(|error| failed(&error))?;
-            for (row, found) in context.chunks_exact_mut(WIDTH).zip(found.chunks_exact(HEAD)) {
-                row[head * HEAD..][..HEAD].copy_from_slice(found);
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Layer {
-    fn new(weights: &Weights, bytes: &Bytes, name: &str) -> Result<Self> {
-        let linear = |parts: &[&str]| {
-            let names = parts.iter().map(|part| format!("{name}.{part}"));
-            let matrices: Vec<_> =
-                names.clone().map(|name| weights.matrix(&(name + ".weight"))).collect::<Result<_>>()?;
-            let biases: Vec<_> = names.map(|name| weights.numbers(&(name + ".bias"))).collect::<Result<_>>()?;
-            Linear::new(bytes, &matrices, biases.concat())
-        };
-        let mut attention = linear(&["attention.self.query", "attention.self.key", "attention.self.value"])?;
-        attention.scale_first(WIDTH, (HEAD as f32).sqrt().recip());
+    fn new(weights: &Weights, name: &str, linear: impl Fn(&[String]) -> Result<Linear>) -> Result<Self> {
+        let linear = |parts: &[&str]| linear(&parts.iter().map(|part| format!("{name}.{part}")).collect::<Vec<_>>());
         Ok(Self {
-            attention,
+            attention: linear(&["attention.self.query", "attention.self.key", "attention.self.value"])?,
             after_attention: linear(&["attention.output.dense"])?,
             attention_norm: Norm::new(weights, &format!("{name}.attention.output.LayerNorm"))?,
             up: linear(&["intermediate.dense"])?,
@@ -220,4 +183,36 @@ impl Norm {
         };
         Normalize::new_mut(row, options).dispatch();
     }
+}
+
+/// Attention among the tokens of one text.
+fn attend(floats: &GemmExecutor<f32>, attention: &[f32], context: &mut [f32]) -> Result<()> {
+    let tokens = context.len() / WIDTH;
+    let alpha = (HEAD as f32).sqrt().recip();
+    let mut scores = vec![0.0; tokens * tokens];
+    let mut found = vec![0.0; tokens * HEAD];
+    let failed = |error: &dyn std::fmt::Display| Error::data(format!("the model does not run: {error}"));
+    for head in 0..HEADS {
+        let part = |kind: usize| {
+            let strides = [WIDTH * 3, 1];
+            NdTensorView::from_slice_with_strides([tokens, HEAD], &attention[kind * WIDTH + head * HEAD..], strides)
+                .map_err(|error| failed(&error))
+        };
+        let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
+        let keys = GemmInputB::Unpacked(keys.transposed());
+        floats
+            .gemm(&mut scores, GemmInputA::Unpacked(queries), keys, GemmOptions { alpha, ..GemmOptions::default() })
+            .map_err(|error| failed(&error))?;
+        for row in scores.chunks_exact_mut(tokens) {
+            Softmax::new_mut(row).dispatch();
+        }
+        let shares = NdTensorView::from_data([tokens, tokens], &scores[..]);
+        floats
+            .gemm(&mut found, GemmInputA::Unpacked(shares), GemmInputB::Unpacked(values), GemmOptions::default())
+            .map_err(|error| failed(&error))?;
+        for (row, found) in context.chunks_exact_mut(WIDTH).zip(found.chunks_exact(HEAD)) {
+            row[head * HEAD..][..HEAD].copy_from_slice(found);
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,13 @@ pub struct Matrix {
     pub scales: Vec<f32>,
 }
 
+/// A matrix of floats.
+pub struct FloatMatrix {
+    pub rows: usize,
+    pub columns: usize,
+    pub numbers: Vec<f32>,
+}
+
 impl Matrix {
     /// A row and its scale, where scales are those of rows.
     pub fn row(&self, row: usize) -> Option<(&[i8], f32)> {
@@ -60,6 +67,23 @@ impl Weights {
         }
         let steps = raw.iter().map(|byte| byte.cast_signed()).collect();
         Ok(Matrix { rows, columns, steps, scales: self.numbers(&format!("{name}_s"))? })
+    }
+
+    /// A matrix as floats, whichever way it is stored.
+    pub fn floats(&self, name: &str) -> Result<FloatMatrix> {
+        let halves = format!("{name}_h");
+        let (rows, columns, numbers) = if self.0.contains_key(&halves) {
+            let (rows, columns) = self.shape(&halves)?;
+            (rows, columns, self.numbers(&halves)?)
+        } else {
+            let Matrix { rows, columns, steps, scales } = self.matrix(name)?;
+            let numbers = steps.iter().zip(scales.iter().cycle()).map(|(step, scale)| f32::from(*step) * scale);
+            (rows, columns, numbers.collect())
+        };
+        if numbers.len() != rows * columns {
+            return Err(wrong(name, "has another size than its shape"));
+        }
+        Ok(FloatMatrix { rows, columns, numbers })
     }
 
     fn shape(&self, name: &str) -> Result<(usize, usize)> {

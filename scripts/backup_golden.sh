@@ -13,7 +13,7 @@ Usage: backup_golden.sh [OPTIONS]
   --metadata FILE      the totals as well, for a quick look
   --no-commit          write the document, and leave git alone
   --warn-above SIZE    warn before a commit of a larger document [default: 50M]
-  --refuse-above SIZE  do not commit a larger one, which a hosted git would not take [default: 100M]
+  --refuse-above SIZE  do not commit a larger one, which git hosts would not take [default: 100M]
   --quiet              print warnings and errors only
 
 A document whose content digest did not change stays as it is, and nothing is committed. In a git work tree, what is
@@ -24,7 +24,7 @@ HELP
 }
 fail() { echo "backup_golden.sh: $2" >&2; exit "$1"; }
 say() { ((quiet)) || echo "$*"; }
-bytes() { numfmt --from=auto -- "$1" 2>/dev/null || fail 2 "$1 is no size; 100M and 95Mi are"; }
+bytes() { numfmt --from=auto -- "$1" 2>/dev/null || fail 2 "$1 is not a size such as 100M or 95Mi"; }
 
 output=./golden.json metadata='' commit=1 warn_above=50M refuse_above=100M quiet=0
 while (($#)); do
@@ -99,9 +99,9 @@ fi
 [[ $after != "$before" ]] || { say 'the last commit holds it too'; exit 0; }
 
 size=$(stat -c %s -- "$output")
-((size <= refuse_above)) || fail 1 "$output has $size bytes, and hosted gits take no more than $refuse_above: it was not committed
+((size <= refuse_above)) || fail 1 "$output has $size bytes, and git hosts take no more than $refuse_above: it was not committed
   give it a name that ends in .gz, keep it elsewhere (--no-commit), or raise --refuse-above"
-((size <= warn_above)) || echo "warning: $output has $size bytes; hosted gits refuse more than $refuse_above" >&2
+((size <= warn_above)) || echo "warning: $output has $size bytes; git hosts refuse more than $refuse_above" >&2
 
 # "from OLD to NEW: analyses +1, chunks +4", then a line for each record and field that differs.
 difference=$(GOLDEN_SCHEMA=/dev/null golden-verify "$output" --against "$committed" 2>&1 | sed -n '/^from /,$p') || true

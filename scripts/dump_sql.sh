@@ -39,7 +39,7 @@ while (($#)); do
   shift
 done
 [[ -n $output ]] || fail 2 '--output is needed'
-[[ $output != *$'\n'* ]] || fail 2 'a name of two lines is none for a dump'
+[[ $output != *$'\n'* ]] || fail 2 'the name of a dump cannot hold a line break'
 plain() { if [[ $output == *.gz ]]; then gzip -dc; else cat; fi; }
 if [[ -e $output ]]; then
   first=$(plain <"$output" 2>/dev/null | head -c 18 | tr -d '\0') || true

@@ -98,11 +98,11 @@ pub struct Search {
     #[arg(short, value_name = "N", default_value = "10")]
     pub k: NonZeroU64,
 
-    /// Look into so many lists of an inverted file (IVF): more of them find more and take longer [default: as in FILE]
+    /// Look into this many lists of an inverted file (IVF): more of them find more and take longer [default: as in FILE]
     #[arg(long, value_name = "LISTS")]
     pub nprobe: Option<NonZeroU32>,
 
-    /// Follow so many candidates in a graph (HNSW): more of them find more and take longer [default: as in FILE]
+    /// Follow this many candidates in a graph (HNSW): more of them find more and take longer [default: as in FILE]
     #[arg(long, value_name = "CANDIDATES")]
     pub ef: Option<NonZeroU32>,
 }

@@ -43,6 +43,7 @@ pub enum Command {
     /// changes while it is copied is copied again. What a check finds wrong never prevents the snapshot: it is
     /// taken, the finding stands in its manifest, and the exit code is 1.
     Create(Create),
+
     /// List the snapshots, and the files that belong to none
     List(List),
 
@@ -106,11 +107,11 @@ pub struct DataArgs {
     #[arg(long, value_name = "FOLDER", env = "GOLDEN_DATA", default_value = "./data")]
     pub data: PathBuf,
 
-    /// The SQLite database; without --faiss, there are no indexes then
+    /// The SQLite database; given without --faiss, it is taken without indexes
     #[arg(long, value_name = "DATABASE")]
     pub db: Option<String>,
 
-    /// The folder of FAISS indexes; without --db, there is no database then
+    /// The folder of FAISS indexes; given without --db, they are taken without a database
     #[arg(long, value_name = "FOLDER")]
     pub faiss: Option<PathBuf>,
 }

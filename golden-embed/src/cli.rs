@@ -45,7 +45,7 @@ pub struct Cli {
     #[arg(long)]
     pub normalize: bool,
 
-    /// How many threads embed [default: one a core]
+    /// How many threads embed [default: one per core]
     #[arg(long, value_name = "N", env = "GOLDEN_EMBED_THREADS")]
     pub threads: Option<NonZeroUsize>,
 
@@ -66,7 +66,8 @@ pub struct Cli {
     #[arg(long)]
     pub cache_stats: bool,
 
-    /// Remove from the cache what was not used for so long (90d), or longest until it is so small (500MB)
+    /// Remove from the cache what was not used for this long (90d), or what was not used for longest, until the rest
+    /// is no larger than this (500MB)
     #[arg(long, value_name = "AGE|SIZE", conflicts_with = "cache_stats")]
     pub cache_prune: Option<Limit>,
 

@@ -36,7 +36,7 @@ pub struct Cli {
     #[arg(long)]
     pub yes: bool,
 
-    /// Create missing tables, and the database if need be
+    /// Create missing tables, and a SQLite file where there is none
     #[arg(long)]
     pub init: bool,
 
@@ -108,7 +108,7 @@ pub struct Cli {
 /// A number from 0 to 1.
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "a number from 0 to 1 is wanted".to_owned())
+    share.ok_or_else(|| "it must be a number from 0 to 1".to_owned())
 }
 
 /// What to do with a record that exists with other content.

@@ -13,7 +13,7 @@ use crate::table_file::Format;
 /// The first is a file of all rows. From the files and the changes each version is rebuilt, and proven to be what
 /// was sealed.
 #[derive(Parser, Debug)]
-#[command(name = "golden-version", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "golden-version", version = golden::cli::VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -111,7 +111,7 @@ pub enum Command {
     /// comparing.
     Track(Track),
 
-    /// Remove those triggers
+    /// Remove the triggers that track made
     Untrack(Untrack),
 }
 

@@ -80,14 +80,14 @@ fn a_large_document_is_warned_of_and_one_that_a_hosted_git_refuses_is_not_commit
     }
     let sandbox = work_tree();
     let refused = script(&sandbox, "backup_golden.sh --refuse-above 1K").exits(1);
-    refused.says("hosted gits take no more than 1000").says(".gz").never_says("committed:");
+    refused.says("git hosts take no more than 1000").says(".gz").never_says("committed:");
     assert_eq!(commits(&sandbox), 0);
     sandbox.sh("golden-verify golden.json").ok();
     // The same document, once it may.
-    script(&sandbox, "backup_golden.sh --warn-above 1Ki").ok().says("warning").says("hosted gits refuse");
+    script(&sandbox, "backup_golden.sh --warn-above 1Ki").ok().says("warning").says("git hosts refuse");
     assert_eq!(commits(&sandbox), 1);
     script(&sandbox, "backup_golden.sh --output other.json.gz").ok().never_says("warning");
-    script(&sandbox, "backup_golden.sh --warn-above much").exits(2).says("no size");
+    script(&sandbox, "backup_golden.sh --warn-above much").exits(2).says("not a size");
 }
 
 #[test]

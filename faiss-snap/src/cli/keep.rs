@@ -37,7 +37,7 @@ macro_rules! keep_options {
             yearly: Option<Count>,
 
             #[arg(id = concat!("within", $end), long = concat!("keep-within", $end), value_name = "TIME")]
-            #[arg(help = concat!("Keep ", $what, " of so long before the newest, for example 30d, 2h or 1y5m"))]
+            #[arg(help = concat!("Keep ", $what, " not older than this, counted back from the newest: 30d, 2h or 1y5m"))]
             within: Option<Span>,
 
             #[arg(id = concat!("tag", $end), long = concat!("keep-tag", $end), value_name = "TAG[,TAG]")]

@@ -29,6 +29,9 @@ impl fmt::Display for Maker {
     }
 }
 
+/// What to do where golden.toml pins another maker.
+const PINNED: &str = "embed with what golden.toml pins under [embedding], or change it there";
+
 /// What the target asks of a maker.
 #[derive(Clone, Copy)]
 pub struct Demands<'a> {
@@ -43,11 +46,12 @@ impl Demands<'_> {
     pub fn check(&self, maker: &Maker) -> Result<()> {
         let Maker { model, dimension } = maker;
         if let Some(pinned) = self.pin.model.as_ref().filter(|pinned| *pinned != model) {
-            return Err(Error::data(format!("golden.toml pins the model {pinned}, this is {model}")));
+            return Err(Error::data(format!("golden.toml pins the model {pinned}, this is {model}")).guidance(PINNED));
         }
         let Some(dimension) = dimension else { return Ok(()) };
         if let Some(pinned) = self.pin.dimension.map(u64::from).filter(|pinned| pinned != dimension) {
-            return Err(Error::data(format!("{model} makes {dimension} dimensions, golden.toml pins {pinned}")));
+            return Err(Error::data(format!("{model} makes {dimension} dimensions, golden.toml pins {pinned}"))
+                .guidance(PINNED));
         }
         match self.column.dimension.filter(|declared| declared != dimension) {
             Some(declared) => Err(Error::data(format!(

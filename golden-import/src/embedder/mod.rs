@@ -155,7 +155,7 @@ impl Embedder<'_> {
         let (vector, this) = answer.vector()?;
         if let Some(claim) = self.claim.filter(|claim| !claim.agrees_with(&this)) {
             return Err(Error::data(format!("it is of {this}, but the embedder's --info says {claim}"))
-                .guidance("when it has made up its mind, import again without --resume"));
+                .guidance("correct the embedder, then import again without --resume"));
         }
         if let Some(before) = maker.as_ref().filter(|before| !before.agrees_with(&this)) {
             return Err(Error::data(format!("it is of {this}, the ones before of {before}"))

@@ -38,7 +38,7 @@ pub fn run(cli: &Cli, file: &Path, reporter: &Reporter) -> Result<ExitCode> {
     source.reader.read_to_end(&mut text).context(|| format!("cannot read {}", input.name))?;
     let intact = review(&text, &Criteria::new(Checksums::Optional, cli.limits(), &Settings::default()), None);
     if !source.origin.review(intact.context(|| &input.name)?).is_ok() {
-        return Err(Error::data(format!("{} does not verify, and a self-test begins with what does", input.name))
+        return Err(Error::data(format!("{} does not verify, and a self-test needs a document that does", input.name))
             .guidance("golden-verify without --self-test lists what is wrong"));
     }
     let document = serde_json::from_slice(&text).map_err(|error| Error::data(format!("{}: {error}", input.name)))?;

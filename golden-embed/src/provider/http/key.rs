@@ -32,7 +32,9 @@ impl Key {
             (false, _) => {}
         }
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::usage(format!("{origin} holds no key: it is one word of ASCII letters, digits, signs")));
+            return Err(Error::usage(format!(
+                "{origin} holds no key: a key is one word of ASCII letters, digits and signs"
+            )));
         }
         Ok(Some(Self(key.to_owned())))
     }

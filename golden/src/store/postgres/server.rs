@@ -100,7 +100,7 @@ impl Server {
         }
         if !options.contains_key("user") {
             let name = whoami::username().map_err(|error| {
-                Error::environment(format!("nobody knows the name of this user: {error}"))
+                Error::environment(format!("the name of this user cannot be found out: {error}"))
                     .guidance("name one in the URL, or in PGUSER")
             })?;
             options.insert("user", name);
@@ -233,7 +233,7 @@ impl Server {
         let identity = match (self.option("sslcert"), self.option("sslkey")) {
             (Some(certificate), Some(key)) => Some(Identity { certificate: certificate.into(), key: key.into() }),
             (None, None) => None,
-            _ => return Err(Error::usage("sslcert and sslkey belong together")),
+            _ => return Err(Error::usage("sslcert and sslkey belong together").guidance("give both, or neither")),
         };
         Ok(Tls { verification: self.verification()?, roots: self.roots(), identity })
     }

@@ -1,5 +1,8 @@
 //! Rows of a version, rebuilt: from the rows of another version and what changed between, forwards or backwards.
 
+mod proven;
+mod ways;
+
 use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::ops::Range;
@@ -10,11 +13,13 @@ use golden_version::{Cell, ContentDigest, Row, RowForm};
 
 use crate::chain::Chain;
 use crate::changes::{NetChange, NetChanges};
-use crate::snapshots::{Condition, Folder};
+use crate::snapshots::Folder;
 use crate::spool::{Spool, Spooled};
 use crate::store::Store;
 use crate::table_file::{self, Contents};
 use crate::version::DatasetVersion;
+
+pub use self::ways::{Unsound, Ways, candidates, unsound};
 
 /// Where a rebuild begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,12 +219,16 @@ impl TableRows {
     fn read(store: &mut dyn Store, chain: &Chain, form: &Arc<RowForm>) -> Result<Self> {
         let mut rows = Spool::default();
         let mut content = ContentDigest::default();
-        store.each_row(form, &mut |row| {
-            let json = form.json(&row);
-            content.add(json.as_bytes());
-            rows.push(&json)
-        })?;
-        if chain.newest().and_then(|newest| newest.content) != Some(content) {
+        let names = store.column_names(&form.schema.table)?;
+        let has_columns = form.schema.columns.iter().all(|column| names.contains(&column.name));
+        if has_columns {
+            store.each_row(form, &mut |row| {
+                let json = form.json(&row);
+                content.add(json.as_bytes());
+                rows.push(&json)
+            })?;
+        }
+        if !has_columns || chain.newest().and_then(|newest| newest.content) != Some(content) {
             let table = &form.schema.table;
             let changed = format!("versions cannot be rebuilt from table `{table}`: it has changed since the newest");
             return Err(Error::data(changed).guidance(
@@ -239,52 +248,6 @@ impl Iterator for TableRows {
     }
 }
 
-/// A file that a version names and that is not what it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsound {
-    /// The version's place in the chain.
-    pub position: usize,
-    /// Where the file should be.
-    pub path: String,
-    /// What has become of it.
-    pub condition: Condition,
-}
-
-/// From where the version at `target` might be rebuilt, the nearest first.
-pub fn candidates(chain: &Chain, target: usize) -> Vec<Base> {
-    let mut bases: Vec<_> = chain
-        .versions
-        .iter()
-        .enumerate()
-        .filter_map(|(position, version)| match &version.snapshot {
-            Some(_) => Some((position.abs_diff(target), Base::Snapshot(position))),
-            None => (position == 0).then_some((target + 1, Base::Nothing)),
-        })
-        .collect();
-    bases.sort_by_key(|(distance, _)| *distance);
-    bases.into_iter().map(|(_, base)| base).collect()
-}
-
-/// The files that stand in the way of rebuilding the version at `target` from there.
-pub fn unsound(folder: &Folder, chain: &Chain, target: usize, base: Base) -> Result<Vec<Unsound>> {
-    let (_, range) = path(chain, target, base);
-    let snapshot = match base {
-        Base::Snapshot(position) => chain.versions.get(position).map(|version| (position, version.snapshot.as_ref())),
-        Base::Nothing | Base::Table => None,
-    };
-    let histories =
-        range.filter_map(|position| chain.versions.get(position).map(|version| (position, version.history.as_ref())));
-    let mut unsound = Vec::new();
-    for (position, file) in snapshot.into_iter().chain(histories) {
-        let Some(file) = file else { continue };
-        let condition = folder.condition(file)?;
-        if condition != Condition::Sound {
-            unsound.push(Unsound { position, path: file.path.clone(), condition });
-        }
-    }
-    Ok(unsound)
-}
-
 /// In which direction a rebuild goes, and through the changes of which versions.
 fn path(chain: &Chain, target: usize, base: Base) -> (Direction, Range<usize>) {
     let from = match base {
@@ -296,26 +259,4 @@ fn path(chain: &Chain, target: usize, base: Base) -> (Direction, Range<usize>) {
         true => (Direction::Forwards, from + 1..target + 1),
         false => (Direction::Backwards, target + 1..from + 1),
     }
-}
-
-/// From where a version is rebuilt; files that are not what they were are said, and rebuilt around. Where none is
-/// left, the table has to do.
-pub fn soundest(folder: &Folder, chain: &Chain, target: usize, warn: &mut dyn FnMut(String)) -> Result<Base> {
-    let mut said = Vec::new();
-    for base in candidates(chain, target).into_iter().chain([Base::Table]) {
-        let unsound = unsound(folder, chain, target, base)?;
-        if unsound.is_empty() {
-            return Ok(base);
-        }
-        for file in unsound {
-            let tag = chain.versions.get(file.position).map_or("", |version| version.tag.as_str());
-            if !said.contains(&file) {
-                warn(format!("a file of version {tag} {}: {}", file.condition, file.path));
-                said.push(file);
-            }
-        }
-    }
-    let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
-    Err(Error::data(format!("version {tag} of `{}` cannot be rebuilt: files are not what they were", chain.dataset))
-        .guidance("put them back from a backup, or name their folder with --snapshots"))
 }

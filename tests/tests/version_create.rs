@@ -206,6 +206,25 @@ fn a_file_that_is_missing_or_altered_is_found_and_rebuilt_around() {
 }
 
 #[test]
+fn a_table_that_no_version_could_be_made_of_has_changed() {
+    for it in Versioned::both("CREATE TABLE t (id INTEGER, name TEXT)") {
+        it.sql("INSERT INTO t VALUES (1, 'one')");
+        it.run("create --dataset t --tag v1 --key id").ok();
+        it.sql("INSERT INTO t VALUES (1, 'another')");
+        it.run("verify").ok().says("whole; the table has changed since");
+        it.run("begin --dataset t --tag v2").ok();
+        it.run("verify --dataset t --version v2").exits(1).one_error().says("not sealed but pending");
+        it.sandbox.sh("rm -r files").ok();
+        it.sql("DROP TABLE t");
+        it.run("export --dataset t --version v1 --output t.csv").exits(1).says("cannot be rebuilt").says("backup");
+    }
+    let it = Versioned::sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)");
+    it.create("v1");
+    it.sql("INSERT INTO t VALUES (1, CAST(x'ff' AS TEXT))");
+    it.run("verify").ok().says("whole; the table has changed since");
+}
+
+#[test]
 fn what_somebody_changed_in_the_tables_of_versions_is_found() {
     for it in Versioned::both(TABLE) {
         it.sql("INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2)");
@@ -214,6 +233,11 @@ fn what_somebody_changed_in_the_tables_of_versions_is_found() {
         it.create("v2");
         it.sql("UPDATE dataset_deltas SET payload = '{\"id\":2,\"n\":2,\"name\":\"drei\"}'");
         it.run("verify").exits(1).says("t v2 from the snapshot of v1: digest");
+        // Nothing is sealed upon it: that would have a digest which nothing leads to.
+        it.sql("DELETE FROM t WHERE id = 1");
+        it.run("create --dataset t --tag v3").exits(1).one_error().says("dataset_deltas").says("--dataset");
+        it.run("diff --dataset t v2").exits(1).says("dataset_deltas");
+        it.run("list").ok().never_says("v3");
         it.sql(
             "UPDATE dataset_versions SET parent_version = NULL WHERE version_tag = 'v1'; DELETE FROM dataset_deltas",
         );

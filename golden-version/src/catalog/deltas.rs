@@ -44,7 +44,8 @@ pub fn each_open(
         "SELECT d.id, d.operation, d.record_id, d.payload, d.\"before\", d.changed_at, d.changed_by_job, d.job_named,
                       d.applied
                FROM dataset_deltas d JOIN dataset_versions v ON v.id = d.dataset_version_id
-               WHERE v.dataset_name = ? AND v.status <> 'ready' AND (d.applied = ? OR v.id = ?) ORDER BY d.id";
+               WHERE v.dataset_name = ? AND coalesce(v.status, 'pending') <> 'ready' AND (d.applied = ? OR v.id = ?)
+               ORDER BY d.id";
     let values = [Cell::Text(dataset.to_owned()), Cell::Boolean(true), Cell::Text(version.to_owned())];
     store.query(sql, &values, &mut |row| visit(read(row)?))
 }
@@ -55,11 +56,13 @@ pub fn delete(store: &mut dyn Store, version: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether there are deltas of a dataset that no sealed version has.
-pub fn any_open(store: &mut dyn Store, dataset: &str) -> Result<bool> {
+/// Whether there are deltas such as [`each_open`] hands out.
+pub fn any_open(store: &mut dyn Store, dataset: &str, version: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM dataset_deltas d JOIN dataset_versions v ON v.id = d.dataset_version_id
-               WHERE v.dataset_name = ? AND v.status <> 'ready' LIMIT 1";
-    Ok(first(store, sql, &[Cell::Text(dataset.to_owned())])?.is_some())
+               WHERE v.dataset_name = ? AND coalesce(v.status, 'pending') <> 'ready' AND (d.applied = ? OR v.id = ?)
+               LIMIT 1";
+    let values = [Cell::Text(dataset.to_owned()), Cell::Boolean(true), Cell::Text(version.to_owned())];
+    Ok(first(store, sql, &values)?.is_some())
 }
 
 /// Gives the deltas that the table has, but no sealed version, to this version.
@@ -79,7 +82,7 @@ pub fn disown(store: &mut dyn Store, dataset: &str) -> Result<()> {
 
 /// Deltas that the table has, but no sealed version of a dataset.
 const OPEN: &str = "WHERE applied = ? AND dataset_version_id IN
-    (SELECT id FROM dataset_versions WHERE dataset_name = ? AND status <> 'ready')";
+    (SELECT id FROM dataset_versions WHERE dataset_name = ? AND coalesce(status, 'pending') <> 'ready')";
 
 /// How many deltas of each operation a version has.
 pub fn count(store: &mut dyn Store, version: &str) -> Result<[u64; 3]> {

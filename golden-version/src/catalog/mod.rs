@@ -12,7 +12,7 @@ pub use self::deltas::{
     jobs as delta_jobs, rewrite as rewrite_delta,
 };
 pub use self::jobs::{Job, end as end_job, start as start_job};
-pub use self::tables::{create as create_tables, exist as tables_exist};
+pub use self::tables::{are_current as tables_are_current, create as create_tables, exist as tables_exist};
 pub use self::versions::{
     all as versions, claim as claim_version, insert as insert_version, named as version_named, update as update_version,
 };

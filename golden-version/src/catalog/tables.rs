@@ -91,6 +91,18 @@ pub fn exist(store: &mut dyn Store) -> Result<bool> {
     Ok(store.has_table(VERSIONS.name)? && store.has_table(DELTAS.name)?)
 }
 
+/// Whether they are as they are made today, and a table of jobs is there.
+pub fn are_current(store: &mut dyn Store) -> Result<bool> {
+    for table in [JOBS, VERSIONS, DELTAS] {
+        let there = store.column_names(table.name)?;
+        let needed = table.columns.iter().take(if table.name == JOBS.name { 1 } else { usize::MAX });
+        if needed.into_iter().any(|(name, ..)| !there.iter().any(|there| there == name)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Creates what is missing, tables and columns; the names of the tables that are new.
 pub fn create(store: &mut dyn Store) -> Result<Vec<&'static str>> {
     let mut made = Vec::new();

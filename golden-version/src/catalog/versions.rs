@@ -86,7 +86,7 @@ pub fn update(store: &mut dyn Store, version: &DatasetVersion) -> Result<()> {
 /// Takes a version for one's own; false where somebody else was first.
 pub fn claim(store: &mut dyn Store, version: &DatasetVersion, by: &str) -> Result<bool> {
     let sql = "UPDATE dataset_versions SET status = 'in_progress', claimed_by = ?, claimed_at = ?
-               WHERE id = ? AND status IN ('pending', 'failed')";
+               WHERE id = ? AND coalesce(status, 'pending') IN ('pending', 'failed')";
     let values = [Cell::Text(by.to_owned()), Cell::Text(Moment::now().stored()), Cell::Text(version.id.clone())];
     Ok(store.execute(sql, &values)? == 1)
 }

@@ -28,7 +28,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use crate::catalog::{self, Job};
 use crate::chain::Chain;
 use crate::cli::{JobArgs, PlaceArgs};
-use crate::replay::{Base, Rows, candidates, unsound};
+use crate::replay::{Rows, Ways};
 use crate::snapshots::Folder;
 use crate::store::{self, Access, Intent, Store};
 
@@ -49,10 +49,10 @@ impl Place {
         Ok(Self { store: store::open(&location, intent)?, folder })
     }
 
-    /// Creates our tables where there are none.
+    /// Creates our tables where there are none, and brings those of an earlier design up to date.
     pub fn ensure_tables(&mut self) -> Result<()> {
         let store = self.store.as_mut();
-        if catalog::tables_exist(store)? {
+        if catalog::tables_are_current(store)? {
             return Ok(());
         }
         // No dataset is called so, and two that create tables at once would be in each other's way.
@@ -83,18 +83,8 @@ impl Place {
         mut make: impl FnMut(Rows) -> Result<T>,
     ) -> Result<T> {
         let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
-        let mut said = Vec::new();
-        for base in candidates(chain, target).into_iter().chain([Base::Table]) {
-            let unsound = unsound(&self.folder, chain, target, base)?;
-            let is_sound = unsound.is_empty();
-            for file in unsound.into_iter().filter(|file| !said.contains(file)).collect::<Vec<_>>() {
-                let of = chain.versions.get(file.position).map_or("", |version| version.tag.as_str());
-                reporter.warn(format!("a file of version {of} {}: {}", file.condition, file.path));
-                said.push(file);
-            }
-            if !is_sound {
-                continue;
-            }
+        let mut ways = Ways::to(chain, target);
+        while let Some(base) = ways.next(&self.folder, &mut |warning| reporter.warn(warning))? {
             let rows = Rows::rebuild(self.store.as_mut(), &self.folder, chain, target, base);
             match rows.and_then(&mut make) {
                 Err(error) if error.kind() == Kind::Data => {
@@ -103,8 +93,7 @@ impl Place {
                 other => return other,
             }
         }
-        Err(Error::data(format!("version {tag} of `{}` cannot be rebuilt", chain.dataset))
-            .guidance("put its files back from a backup; golden-version verify shows what is left"))
+        Err(ways.none_left())
     }
 
     /// Opens a database to read of its versions.
@@ -113,10 +102,14 @@ impl Place {
     /// There are none.
     pub fn with_versions(arguments: &PlaceArgs, intent: Intent, reporter: &Reporter) -> Result<Self> {
         let mut place = Self::open(arguments, intent, reporter)?;
-        if catalog::tables_exist(place.store.as_mut())? {
+        if catalog::tables_are_current(place.store.as_mut())? {
             return Ok(place);
         }
-        Err(Error::usage("this database has no versions").guidance("golden-version create makes the first"))
+        Err(match catalog::tables_exist(place.store.as_mut())? {
+            true => Error::usage("the tables of versions are of an earlier design")
+                .guidance("golden-version init brings them up to date"),
+            false => Error::usage("this database has no versions").guidance("golden-version create makes the first"),
+        })
     }
 }
 

@@ -9,7 +9,6 @@ use golden_version::ContentDigest;
 use serde::Serialize;
 
 use super::Place;
-use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
 use crate::replay::{Base, Rows, Unsound, candidates, unsound};
@@ -34,9 +33,7 @@ pub fn run(arguments: &cli::Verify, reporter: &Reporter) -> Result<ExitCode> {
 fn verify(place: &mut Place, dataset: &str, only: Option<&str>, reporter: &Reporter) -> Result<Findings> {
     let chain = Chain::read(place.store.as_mut(), dataset)?;
     let mut findings = Findings { dataset: dataset.to_owned(), ..Findings::default() };
-    if let Some(only) = only {
-        catalog::version_named(&chain.versions, dataset, only)?;
-    }
+    only.map(|only| chain.position(only)).transpose()?;
     let progress = Progress::start(reporter, "verifying", "versions", Some(chain.versions.len() as u64));
     findings.table = table(place, &chain)?;
     for (position, version) in chain.versions.iter().enumerate() {
@@ -97,10 +94,15 @@ fn table(place: &mut Place, chain: &Chain) -> Result<TableState> {
         return Ok(if names.is_empty() { TableState::Gone } else { TableState::Changed });
     }
     let mut tally = Tally::of(None);
-    store.each_row(&form, &mut |row| {
+    let read = store.each_row(&form, &mut |row| {
         tally.change(None, Some(&form.json(&row)));
         Ok(())
-    })?;
+    });
+    match read {
+        // No version has what cannot be kept in one.
+        Err(error) if error.kind() == Kind::Data => return Ok(TableState::Changed),
+        read => read?,
+    }
     let seal = tally.seal();
     let is_same = newest.content == Some(seal.content) && newest.row_count == Some(seal.rows);
     Ok(if is_same { TableState::Same } else { TableState::Changed })

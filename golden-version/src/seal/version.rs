@@ -13,7 +13,7 @@ use super::tally::Seal;
 use super::tracked::tracked;
 use crate::catalog;
 use crate::chain::Chain;
-use crate::replay::{Rows, soundest};
+use crate::replay::{Rows, Ways};
 use crate::snapshots::Folder;
 use crate::store::Store;
 use crate::tracking::{self, Noted};
@@ -45,7 +45,7 @@ impl Sealing<'_> {
             && state.complete
             && state.fingerprint == tracking.fingerprint
             && tracking.schema == self.form.schema
-            && !catalog::has_open_deltas(store, &self.chain.dataset)?;
+            && !catalog::has_open_deltas(store, &self.chain.dataset, &self.version.id)?;
         if let Some(parent) = self.chain.newest().filter(|_| is_intact) {
             let noted = tracking::take(store, &tracking)?;
             return tracked(store, self.version, parent, self.job, noted);
@@ -93,9 +93,10 @@ impl Sealing<'_> {
             };
         };
         let newest = self.chain.versions.len() - 1;
-        let base = soundest(self.folder, self.chain, newest, warn)?;
+        let base = Ways::to(self.chain, newest).nearest(self.folder, warn)?;
         let rows = Rows::rebuild(store, self.folder, self.chain, newest, base)?;
         let merge = self.merge(Some(parent), Arc::clone(rows.form()));
+        let rows = rows.proven(parent.contents());
         if merge.old_form.schema.key == self.form.schema.key {
             let adopted = self.adopted(store, noted)?;
             return merge.seal(store, rows, adopted, until);

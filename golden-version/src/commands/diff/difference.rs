@@ -70,7 +70,8 @@ impl fmt::Display for Difference {
                 }
             };
             let separator = if index == 0 { " " } else { "; " };
-            write!(f, "{separator}{}: {} → {}", visible(name), shown(&self.fields.0), shown(&self.fields.1))?;
+            let (old, new) = (shown(&self.fields.0), shown(&self.fields.1));
+            write!(f, "{separator}{}: {} → {}", visible(name), visible(&old), visible(&new))?;
         }
         Ok(())
     }

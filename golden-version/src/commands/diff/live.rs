@@ -8,7 +8,8 @@ use super::difference::Difference;
 use crate::chain::Chain;
 use crate::cli::TableArgs;
 use crate::commands::Place;
-use crate::replay::{Rows, soundest};
+use crate::replay::{Rows, Ways};
+use crate::version::DatasetVersion;
 
 /// Shows the differences by key; the table as it is.
 pub fn compare(
@@ -20,10 +21,11 @@ pub fn compare(
 ) -> Result<TableSchema> {
     let store = place.store.as_mut();
     let form = RowForm::new(chain.table(store, &TableArgs::default())?)?;
-    let base = soundest(&place.folder, chain, from, &mut |warning| reporter.warn(warning))?;
+    let base = Ways::to(chain, from).nearest(&place.folder, &mut |warning| reporter.warn(warning))?;
     let rows = Rows::rebuild(store, &place.folder, chain, from, base)?;
     let old_form = rows.form().clone();
-    let mut old = rows.peekable();
+    let sealed = chain.versions.get(from).map(DatasetVersion::contents).unwrap_or_default();
+    let mut old = rows.proven(sealed).peekable();
     let gone = |row: Row| Difference::of(old_form.record_id(&old_form.key(&row)), Some(old_form.json(&row)), None);
     store.each_row(&form, &mut |row| {
         let key = form.key(&row);

@@ -39,6 +39,25 @@ fn init_can_be_repeated_and_brings_tables_up_to_date() {
 }
 
 #[test]
+fn tables_of_an_earlier_design_are_brought_up_to_date_by_the_first_create() {
+    for it in Versioned::both(TABLE) {
+        it.sql(
+            "CREATE TABLE dataset_versions (id VARCHAR(36) PRIMARY KEY, dataset_name VARCHAR NOT NULL,
+                version_tag VARCHAR NOT NULL, created_at TIMESTAMP, created_by_job VARCHAR, snapshot_path VARCHAR,
+                description TEXT, parent_version VARCHAR);
+             CREATE TABLE dataset_deltas (id INTEGER PRIMARY KEY, dataset_version_id VARCHAR(36), operation VARCHAR,
+                record_id VARCHAR, payload TEXT, changed_at TIMESTAMP, changed_by_job VARCHAR);
+             INSERT INTO dataset_versions (id, dataset_name, version_tag, created_at)
+                VALUES ('a', 't', 'begun by the application', '2025-01-01 00:00:00')",
+        );
+        it.run("list").exits(2).one_error().says("earlier design").says("golden-version init");
+        it.create("v1");
+        it.is_whole();
+        it.run("claim --dataset t --by me").ok().says("begun by the application");
+    }
+}
+
+#[test]
 fn what_was_recorded_is_the_version() {
     for it in begun() {
         it.feed(LINES, "record --dataset t").ok().says("3 changes recorded");
@@ -70,6 +89,58 @@ fn with_apply_the_table_changes_too() {
             assert_eq!(it.value("SELECT status FROM jobs WHERE job_name = 'loading'"), "completed");
             assert_eq!(it.create("v3")["changes"], json!({"inserted": 0, "updated": 0, "deleted": 0}));
         }
+    }
+}
+
+#[test]
+fn a_record_is_named_as_the_table_has_it() {
+    for it in Versioned::both("CREATE TABLE t (id TEXT PRIMARY KEY, name TEXT)") {
+        match it.is_postgres() {
+            true => it.sql("ALTER TABLE t ALTER id TYPE uuid USING id::uuid"),
+            false => it.sql("DROP TABLE t; CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, name TEXT)"),
+        }
+        it.sql("INSERT INTO t VALUES ('ab000000-0000-4000-8000-000000000001', 'one')");
+        it.create("v1");
+        it.run("begin --dataset t --tag v2").ok();
+        it.run("claim --dataset t").ok();
+        let line = r#"{"operation": "update", "record_id": "AB000000-0000-4000-8000-000000000001", "payload": {"name": "eins"}}
+{"operation": "insert", "record_id": "AB000000-0000-4000-8000-000000000002", "payload": {"name": "zwei"}}
+"#;
+        it.feed(line, "record --dataset t --apply").ok();
+        it.run("finish --dataset t --version v2").ok().says("1 inserted, 1 updated, 0 deleted");
+        it.is_whole();
+    }
+    // A number for a key that is a text, and a key that SQLite takes for two.
+    let it = Versioned::sqlite("CREATE TABLE t (id TEXT PRIMARY KEY, name TEXT)");
+    it.sql("INSERT INTO t VALUES ('7', 'seven')");
+    it.create("v1");
+    it.run("begin --dataset t --tag v2").ok();
+    it.run("claim --dataset t").ok();
+    it.feed(r#"{"operation": "update", "payload": {"id": 7, "name": "sieben"}}"#, "record --dataset t --apply").ok();
+    it.run("finish --dataset t --version v2").ok().says("0 inserted, 1 updated");
+    it.is_whole();
+    let it = Versioned::sqlite("CREATE TABLE t (id TEXT COLLATE NOCASE, name TEXT)");
+    it.sql("INSERT INTO t VALUES ('a', 'small'), ('A', 'large')");
+    it.run("create --dataset t --tag v1 --key id").ok();
+    it.run("begin --dataset t --tag v2").ok();
+    it.run("claim --dataset t").ok();
+    let line = r#"{"operation": "delete", "record_id": "a"}"#;
+    it.feed(line, "record --dataset t --apply").exits(1).one_error().says("several rows");
+    assert_eq!(it.value("SELECT count(*) FROM t"), "2");
+}
+
+#[test]
+fn a_key_is_given_also_where_the_server_would_give_one() {
+    for it in Versioned::both("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)") {
+        if it.is_postgres() {
+            it.sql("ALTER TABLE t ALTER id ADD GENERATED ALWAYS AS IDENTITY");
+        }
+        it.run("begin --dataset t --tag v1").ok();
+        it.run("claim --dataset t").ok();
+        let line = r#"{"operation": "insert", "record_id": 5, "payload": {"name": "five"}}"#;
+        it.feed(line, "record --dataset t --apply").ok();
+        it.run("finish --dataset t --version v1").ok();
+        it.is_whole();
     }
 }
 
@@ -115,6 +186,9 @@ fn lines_that_mean_nothing_are_refused_with_their_number() {
             let input = format!("{{\"operation\": \"delete\", \"record_id\": 1}}\n{line}\n");
             it.feed(&input, "record --dataset t").exits(1).one_error().says("line 2").says(says);
         }
+        it.feed("\n", "record --dataset t").ok().says("0 changes");
+        it.sandbox.write("input", b"{\"operation\": \"delete\", \"record_id\": \"\xff\"}\n");
+        it.run("record --dataset t input").exits(1).one_error().says("line 1").says("UTF-8");
         assert_eq!(it.value("SELECT count(*) FROM dataset_deltas"), "0", "all of a batch or nothing");
     }
 }

@@ -4,8 +4,7 @@ mod apply;
 mod line;
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Lines, Read};
-use std::iter::Enumerate;
+use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
 
 use golden::cli::{Reporter, open_input};
@@ -22,32 +21,52 @@ use crate::store::{Access, Intent, Store};
 use crate::tracking;
 use crate::version::{Delta, Moment};
 
-/// How many changes are committed together.
+/// How many changes are committed together…
 const BATCH: usize = 1000;
+/// … if they are no larger than this, in bytes.
+const BATCH_BYTES: usize = 16 << 20;
 
-type Input = Enumerate<Lines<BufReader<Box<dyn Read + Send>>>>;
+/// Lines that come.
+struct Input {
+    name: String,
+    reader: BufReader<Box<dyn Read + Send>>,
+    /// How many have come.
+    count: u64,
+}
+
+impl Input {
+    /// The lines that are committed together, each with its number; none at the end.
+    fn batch(&mut self) -> Result<Vec<(u64, Vec<u8>)>> {
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while lines.len() < BATCH && bytes < BATCH_BYTES {
+            let mut line = Vec::new();
+            if self.reader.read_until(b'\n', &mut line).context(|| &self.name)? == 0 {
+                break;
+            }
+            self.count += 1;
+            bytes += line.len();
+            lines.push((self.count, line));
+        }
+        Ok(lines)
+    }
+}
 
 /// Records what standard input, or a file, says.
 pub fn run(arguments: &cli::Record, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.dataset.place, Intent::Write, reporter)?;
     let input = open_input(&arguments.file)?;
-    let mut lines = BufReader::new(input.reader).lines().enumerate();
+    let mut input = Input { name: input.name, reader: BufReader::new(input.reader), count: 0 };
     let mut report = Report { dataset: arguments.dataset.dataset.clone(), version: String::new(), recorded: 0 };
-    while batch(place.store.as_mut(), arguments, &mut lines, &input.name, &mut report)? {}
+    while batch(place.store.as_mut(), arguments, &mut input, &mut report)? {}
     reporter.report(&report, false)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Records the next lines, in a transaction of their own; whether there may be more.
-fn batch(
-    store: &mut dyn Store,
-    arguments: &cli::Record,
-    lines: &mut Input,
-    name: &str,
-    report: &mut Report,
-) -> Result<bool> {
+fn batch(store: &mut dyn Store, arguments: &cli::Record, input: &mut Input, report: &mut Report) -> Result<bool> {
     // Read before the transaction begins: a loader may pause for long.
-    let batch: Vec<_> = lines.take(BATCH).collect();
+    let batch = input.batch()?;
+    let is_last = batch.is_empty();
     let dataset = &arguments.dataset.dataset;
     store.begin(Access::Change(dataset))?;
     let chain = Chain::read(store, dataset)?;
@@ -66,11 +85,10 @@ fn batch(
     if is_tracked {
         store.name_job(dataset, job.as_deref())?;
     }
-    let is_last = batch.len() < BATCH;
     let mut deltas = Vec::new();
     for (number, line) in batch {
-        let place = || format!("{name}, line {}", number + 1);
-        let line = line.context(place)?;
+        let place = || format!("{}, line {number}", input.name);
+        let line = String::from_utf8(line).map_err(|_| Error::data("it is not UTF-8")).context(place)?;
         if line.trim().is_empty() {
             continue;
         }
@@ -87,7 +105,9 @@ fn batch(
             applied: arguments.apply,
         };
         if arguments.apply {
-            (delta.before, delta.after) = apply::apply(store, &form, &line).context(place)?;
+            let applied = apply::apply(store, &form, &line).context(place)?;
+            delta.record_id = form.record_id(&applied.key);
+            (delta.before, delta.after) = (applied.before, applied.after);
         }
         report.recorded += 1;
         // On a tracked table the triggers have noted it.

@@ -196,6 +196,55 @@ fn checkout_changes_what_differs_and_loses_nothing() {
 }
 
 #[test]
+fn a_checkout_into_a_file_that_is_not_there_can_be_looked_at_first() {
+    let history = History::of(1);
+    history.run("checkout --version v1 --into new.db --dry-run").ok().says("would put").says("300 inserted");
+    history.sandbox.sh("test ! -e new.db").ok();
+    history.run("checkout --version v1 --into new.db").ok().says("300 inserted");
+}
+
+#[test]
+fn rows_that_refer_to_each_other_are_checked_out_on_postgres() {
+    let Some(server) = Postgres::shared() else { return };
+    let sandbox = Sandbox::new();
+    let database = server.database(Pgvector::Absent);
+    let url = database.url();
+    let run = |command: &str| {
+        sandbox.sh(&format!("GOLDEN_SNAPSHOTS=$PWD/files golden-version {command} --db '{url}' --dataset links"))
+    };
+    database.sql(
+        "CREATE TABLE links (id int PRIMARY KEY, parent int REFERENCES links (id), name text);
+         CREATE TABLE marks (\"the link\" int REFERENCES links (id) ON DELETE CASCADE,
+                             other int REFERENCES links (id) ON DELETE SET NULL);
+         INSERT INTO links VALUES (1, NULL, 'one'); INSERT INTO marks VALUES (1, NULL), (1, NULL), (NULL, 1)",
+    );
+    run("create --tag v1").ok();
+    database.sql("INSERT INTO links SELECT i, i - 1, 'more' FROM generate_series(2, 9) i; UPDATE links SET name = 'eins' WHERE id = 1");
+    run("create --tag v2").ok();
+    run("checkout --version v1").ok().says("1 updated, 8 deleted");
+    run("checkout --version v2").ok().says("8 inserted, 1 updated");
+    run("verify").ok();
+    // Either column of the other table may lose what it refers to.
+    for column in ["\"the link\"", "other"] {
+        database.sql(&format!("INSERT INTO marks ({column}) VALUES (9)"));
+        run("checkout --version v1").exits(1).one_error().says("rows of `marks`");
+        database.sql(&format!("DELETE FROM marks WHERE {column} = 9"));
+    }
+    run("checkout --version v1").ok();
+    // Without a primary key, and a NULL in what was named for it.
+    database.sql("CREATE TABLE loose (a int, b text); INSERT INTO loose VALUES (1, 'x'), (NULL, 'y'), (2, NULL)");
+    let loose = |command: &str| {
+        sandbox.sh(&format!("GOLDEN_SNAPSHOTS=$PWD/files golden-version {command} --db '{url}' --dataset loose"))
+    };
+    loose("create --tag v1 --key a").ok();
+    database.sql("DELETE FROM loose");
+    loose("create --tag v2").ok();
+    loose("checkout --version v1").ok().says("3 inserted");
+    loose("checkout --version v2").ok().says("3 deleted");
+    assert_eq!(database.rows("SELECT count(*)::text FROM loose"), [["0"]]);
+}
+
+#[test]
 fn a_checkout_of_a_tracked_table_is_noted_once() {
     let history = History::of(2);
     history.run("track").ok();

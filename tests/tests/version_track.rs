@@ -180,6 +180,77 @@ fn untracking_leaves_nothing_behind() {
 }
 
 #[test]
+fn columns_that_take_no_null_are_noted_all_the_same() {
+    for it in Versioned::both("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL)") {
+        if it.is_postgres() {
+            it.sql(
+                "CREATE DOMAIN word AS varchar(9) NOT NULL CHECK (value <> ''); CREATE DOMAIN name_of AS word;
+                    ALTER TABLE t ALTER name TYPE name_of",
+            );
+        }
+        it.create("v1");
+        it.run("track --dataset t").ok();
+        it.sql("INSERT INTO t VALUES (1, 'one'), (2, 'two'); UPDATE t SET name = 'eins' WHERE id = 1; DELETE FROM t WHERE id = 2");
+        assert_eq!(without_comparing(&it, "v2"), json!({"inserted": 1, "updated": 0, "deleted": 0}));
+        it.is_whole();
+    }
+}
+
+#[test]
+fn every_part_of_a_table_is_tracked() {
+    for it in Versioned::both("CREATE TABLE unused (id INTEGER)").iter().filter(|it| it.is_postgres()) {
+        it.sql(
+            "CREATE TABLE t (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);
+             CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);
+             CREATE TABLE t2 (name text, id int NOT NULL) PARTITION BY RANGE (id);
+             ALTER TABLE t ATTACH PARTITION t2 FOR VALUES FROM (10) TO (30);
+             CREATE TABLE \"t 2%\" PARTITION OF t2 FOR VALUES FROM (10) TO (20);
+             INSERT INTO t SELECT i, 'x' || i FROM generate_series(1, 19) i;
+             CREATE TABLE h (id int PRIMARY KEY, name text); CREATE TABLE h1 (PRIMARY KEY (id)) INHERITS (h);
+             INSERT INTO h VALUES (1, 'one'); INSERT INTO h1 VALUES (2, 'two')",
+        );
+        it.create("v1");
+        it.run("track --dataset t").ok();
+        it.sql("TRUNCATE \"t 2%\"; INSERT INTO t1 VALUES (0, 'zero')");
+        assert_eq!(without_comparing(it, "v2"), json!({"inserted": 1, "updated": 0, "deleted": 10}));
+        it.sql("TRUNCATE t");
+        assert_eq!(without_comparing(it, "v3"), json!({"inserted": 0, "updated": 0, "deleted": 10}));
+        // Of a part that comes later, only comparing knows all.
+        it.sql("CREATE TABLE t3 PARTITION OF t FOR VALUES FROM (30) TO (40); INSERT INTO t VALUES (31, 'late')");
+        it.run("create --dataset t --tag v4").ok().says("1 inserted").says("makes the triggers anew");
+        it.run("track --dataset t").ok();
+        it.sql("SET session_replication_role = replica; TRUNCATE t3");
+        assert_eq!(without_comparing(it, "v5"), json!({"inserted": 0, "updated": 0, "deleted": 1}));
+        it.run("create --dataset h --tag v1").ok();
+        it.run("track --dataset h").ok();
+        it.sql("UPDATE h SET name = 'changed'; INSERT INTO h1 VALUES (3, 'three')");
+        it.run("create --dataset h --tag v2").ok().says("1 inserted, 2 updated").never_says("warning");
+        it.is_whole();
+        it.sql("CREATE TABLE h2 () INHERITS (h); INSERT INTO h2 VALUES (4, 'four')");
+        it.run("create --dataset h --tag v3").ok().says("1 inserted").says("makes the triggers anew");
+        it.is_whole();
+    }
+}
+
+#[test]
+fn a_key_that_nothing_keeps_unique_is_compared() {
+    for it in Versioned::both("CREATE TABLE t (a INTEGER NOT NULL, \"b \"\"c\" TEXT NOT NULL, d TEXT)") {
+        it.sql("INSERT INTO t VALUES (1, 'x', 'one')");
+        it.run("create --dataset t --tag v1 --key 'a,b \"c'").ok();
+        it.run("track --dataset t").exits(2).one_error().says("two rows of one a, b \"c").says("unique index");
+        it.sql("CREATE UNIQUE INDEX partial ON t (a) WHERE a > 0");
+        it.run("track --dataset t").exits(2);
+        it.sql("CREATE UNIQUE INDEX more ON t (a, \"b \"\"c\", d)");
+        it.run("track --dataset t").exits(2);
+        it.sql("CREATE UNIQUE INDEX whole ON t (\"b \"\"c\", a)");
+        it.run("track --dataset t").ok();
+        it.sql("UPDATE t SET d = 'two'");
+        it.run("create --dataset t --tag v2").ok().says("1 updated").never_says("warning");
+        it.is_whole();
+    }
+}
+
+#[test]
 fn names_of_any_kind() {
     for it in Versioned::both(
         "CREATE TABLE \"a 'table' \"\"of\"\" ä\" (\"the key\" INTEGER PRIMARY KEY, \"new\" TEXT, \"order\" INTEGER)",

@@ -24,6 +24,12 @@ pub fn run(arguments: &cli::Track, reporter: &Reporter) -> Result<ExitCode> {
     store.begin(Access::Change(dataset))?;
     let chain = Chain::read(store, dataset)?;
     let schema = chain.table(store, &arguments.table)?;
+    if !store.keeps_unique(&schema)? {
+        let (table, key) = (&schema.table, schema.key.join(", "));
+        return Err(Error::usage(format!("table `{table}` may come to have two rows of one {key}")).guidance(
+            "make a unique index over that, so that triggers tell its rows apart; create compares the table",
+        ));
+    }
     if let Some(old) = tracking::find(store, dataset)? {
         store.remove_triggers(&old)?;
     }

@@ -66,6 +66,14 @@ pub trait Store {
         rows: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
     ) -> Result<u64>;
 
+    /// Deletes the rows of these keys from a table; how many.
+    fn delete_all(
+        &mut self,
+        table: &str,
+        key: &[&str],
+        keys: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
+    ) -> Result<u64>;
+
     /// Whether there is a table of ours, or the application's, of that name.
     fn has_table(&mut self, name: &str) -> Result<bool>;
 
@@ -74,6 +82,9 @@ pub trait Store {
 
     /// A table, with the key that was given, else its primary key.
     fn table(&mut self, name: &str, key: &[String]) -> Result<TableSchema>;
+
+    /// Whether the database keeps a second row of a key from a table.
+    fn keeps_unique(&mut self, schema: &TableSchema) -> Result<bool>;
 
     /// How SQL names a table of the application's.
     fn relation(&mut self, name: &str) -> Result<String>;

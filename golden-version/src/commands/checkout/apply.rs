@@ -12,13 +12,12 @@ pub fn apply(store: &mut dyn Store, form: &RowForm, differences: Differences) ->
     let table = &form.schema.table;
     let relation = store.relation(table)?;
     let Differences { deleted, updated, inserted, .. } = differences;
-    for difference in deleted.finish()? {
-        let Some(before) = difference?.before else { continue };
-        let before = form.read(&before)?;
-        let (condition, values) = is_row(form, &before);
-        let record = || format!("record {} of `{table}` cannot be deleted", form.record_id(&form.key(&before)));
-        store.execute(&format!("DELETE FROM {relation} WHERE {condition}"), &values).context(record)?;
-    }
+    let key: Vec<_> = form.schema.key.iter().map(String::as_str).collect();
+    let mut gone = deleted.finish()?.filter_map(|difference| match difference {
+        Ok(difference) => difference.before.map(|before| form.read(&before).map(|row| form.key(&row).0)),
+        Err(error) => Some(Err(error)),
+    });
+    store.delete_all(table, &key, &mut gone).context(|| format!("rows of `{table}` cannot be deleted"))?;
     for difference in updated.finish()? {
         let Difference { before: Some(before), after: Some(after) } = difference? else { continue };
         let (before, after) = (form.read(&before)?, form.read(&after)?);

@@ -23,10 +23,12 @@ impl Target<'_> {
     pub fn open(into: &str, dry_run: bool, reporter: &Reporter) -> Result<Self> {
         let location = Location::find(Some(into))?;
         location.warnings().iter().for_each(|warning| reporter.warn(warning));
-        if let Address::Sqlite(path) = &location.address
-            && !dry_run
-        {
-            touch(path)?;
+        match &location.address {
+            Address::Sqlite(path) if !dry_run => touch(path)?,
+            Address::Sqlite(path) if !path.exists() => {
+                return Ok(Self::There(Box::new(store::File::nothing(path)?)));
+            }
+            _ => {}
         }
         let intent = if dry_run { Intent::Read } else { Intent::Write };
         store::open(&location, intent).map(Self::There)

@@ -2,7 +2,7 @@
 
 use golden::store::postgres::relation;
 use golden::{Error, Result};
-use golden_version::{Cell, CellKind, Column};
+use golden_version::{Cell, CellKind, Column, TableSchema};
 
 use super::{Server, text};
 use crate::store::{Store, first};
@@ -60,6 +60,21 @@ pub fn table(server: &mut Server, name: &str) -> Result<(Vec<Column>, Vec<String
     })?;
     primary.sort();
     Ok((columns, primary.into_iter().map(|(_, name)| name).collect()))
+}
+
+/// Whether some of the key's columns are those of a unique index.
+pub fn has_unique_index(server: &mut Server, schema: &TableSchema) -> Result<bool> {
+    let sql = "SELECT 1 FROM pg_catalog.pg_index i
+               WHERE i.indrelid = pg_catalog.to_regclass(?) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+               AND NOT EXISTS (SELECT 1 FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+                               LEFT JOIN pg_catalog.pg_attribute a
+                               ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND a.attname::text = ANY (?::text[])
+                               WHERE k.place <= i.indnkeyatts AND a.attname IS NULL)
+               LIMIT 1";
+    let element = |name: &String| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+    let names: Vec<_> = schema.key.iter().map(element).collect();
+    let values = [Cell::Text(relation(&schema.table)), Cell::Text(format!("{{{}}}", names.join(",")))];
+    Ok(first(server, sql, &values)?.is_some())
 }
 
 /// What the values of a system type are.

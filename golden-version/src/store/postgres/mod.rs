@@ -98,6 +98,39 @@ impl Store for Server {
         Ok(writer.finish()?)
     }
 
+    /// In one statement: rows may refer to each other, and none to what is left.
+    fn delete_all(
+        &mut self,
+        table: &str,
+        key: &[&str],
+        keys: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
+    ) -> Result<u64> {
+        let relation = relation(table);
+        let names: Vec<_> = key.iter().map(|name| quote(name)).collect();
+        self.batch(&format!(
+            "CREATE TEMPORARY TABLE golden_gone ON COMMIT DROP AS SELECT {} FROM {relation} WITH NO DATA",
+            names.join(", ")
+        ))?;
+        self.insert_all("pg_temp.golden_gone", key, keys)?;
+        let each = |condition: &dyn Fn(&String) -> String| names.iter().map(condition).collect::<Vec<_>>();
+        let same = each(&|name| format!("g.{name} = t.{name}")).join(" AND ");
+        // What is not compared by = is found slowly, but a key that holds a NULL is rare.
+        let has_null = each(&|name| format!("g.{name} IS NULL")).join(" OR ");
+        let same_or_null = each(&|name| format!("g.{name} IS NOT DISTINCT FROM t.{name}")).join(" AND ");
+        self.execute(
+            &format!(
+                "DELETE FROM {relation} AS d USING
+                     (SELECT t.tableoid AS part, t.ctid AS place FROM {relation} AS t, pg_temp.golden_gone AS g
+                      WHERE {same}
+                      UNION ALL
+                      SELECT t.tableoid, t.ctid FROM {relation} AS t, pg_temp.golden_gone AS g
+                      WHERE ({has_null}) AND {same_or_null}) AS gone
+                 WHERE d.tableoid = gone.part AND d.ctid = gone.place"
+            ),
+            &[],
+        )
+    }
+
     fn has_table(&mut self, name: &str) -> Result<bool> {
         Ok(!self.column_names(name)?.is_empty())
     }
@@ -116,6 +149,10 @@ impl Store for Server {
     fn table(&mut self, name: &str, key: &[String]) -> Result<TableSchema> {
         let (columns, primary) = introspect::table(self, name)?;
         super::keyed(name.to_owned(), columns, primary, key)
+    }
+
+    fn keeps_unique(&mut self, schema: &TableSchema) -> Result<bool> {
+        Ok(!schema.key_named || introspect::has_unique_index(self, schema)?)
     }
 
     fn relation(&mut self, name: &str) -> Result<String> {
@@ -168,10 +205,15 @@ impl Store for Server {
     }
 
     fn references(&mut self, table: &str) -> Result<Vec<(String, i64)>> {
-        let sql = "SELECT c.conrelid::regclass, string_agg(a.attname, ' ') FROM pg_catalog.pg_constraint c
-                   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
-                   WHERE c.contype = 'f' AND c.confrelid = pg_catalog.to_regclass(?) AND c.conrelid <> c.confrelid
-                   GROUP BY c.oid, c.conrelid ORDER BY c.oid";
+        // A table may refer to it by several of its columns.
+        let sql = "SELECT other::regclass, string_agg('count(*) FILTER (WHERE ' || filled || ')', ' + ')
+                   FROM (SELECT c.conrelid AS other,
+                                string_agg(pg_catalog.format('%I IS NOT NULL', a.attname), ' AND ') AS filled
+                         FROM pg_catalog.pg_constraint c
+                         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+                         WHERE c.contype = 'f' AND c.confrelid = pg_catalog.to_regclass(?) AND c.conrelid <> c.confrelid
+                         GROUP BY c.oid, c.conrelid) AS referring
+                   GROUP BY other ORDER BY other";
         let mut others = Vec::new();
         self.query(sql, &[Cell::Text(relation(table))], &mut |row| {
             let mut row = row.into_iter().filter_map(text);
@@ -179,10 +221,10 @@ impl Store for Server {
             Ok(())
         })?;
         let mut counts = Vec::new();
-        for (other, columns) in others {
-            let filled: Vec<_> = columns.split(' ').map(|column| format!("{} IS NOT NULL", quote(column))).collect();
-            let sql = format!("SELECT count(*) FROM {other} WHERE {}", filled.join(" AND "));
-            let count = first(self, &sql, &[])?.and_then(|row| row.into_iter().next()).and_then(text);
+        for (other, count) in others {
+            let count = first(self, &format!("SELECT {count} FROM {other}"), &[])?
+                .and_then(|row| row.into_iter().next())
+                .and_then(text);
             let count = count.and_then(|count| count.parse().ok()).unwrap_or(0_i64);
             counts.push((other, -count));
         }

@@ -34,6 +34,21 @@ pub fn table(connection: &Connection, name: &str, key: &[String]) -> Result<Tabl
     super::super::keyed(table, columns, primary, key)
 }
 
+/// Whether the key is the primary one, or some of its columns are those of a unique index.
+pub fn keeps_unique(connection: &Connection, schema: &TableSchema) -> Result<bool> {
+    if !schema.key_named {
+        return Ok(true);
+    }
+    let sql = "SELECT 1 FROM pragma_index_list(?1, 'main') AS i WHERE i.\"unique\" AND NOT i.partial
+               AND NOT EXISTS (SELECT 1 FROM pragma_index_info(i.name, 'main') AS c
+                               WHERE c.name IS NULL OR c.name NOT IN (SELECT value FROM json_each(?2)))
+               UNION ALL
+               SELECT 1 FROM pragma_table_info(?1, 'main') WHERE pk = 1 AND name IN (SELECT value FROM json_each(?2))
+               AND NOT EXISTS (SELECT 1 FROM pragma_table_info(?1, 'main') WHERE pk > 1)";
+    let key = serde_json::to_string(&schema.key).map_err(|error| Error::environment(error.to_string()))?;
+    Ok(connection.query_row(sql, [&schema.table, &key], |_| Ok(())).optional()?.is_some())
+}
+
 fn kind(affinity: Affinity, declared: &str) -> CellKind {
     match affinity {
         Affinity::Text => CellKind::Text,

@@ -35,6 +35,11 @@ impl File {
         };
         Ok(Self { connection, path: path.to_owned() })
     }
+
+    /// What a file would be that is not there yet.
+    pub fn nothing(path: &Path) -> Result<Self> {
+        Ok(Self { connection: Connection::open_in_memory()?, path: path.to_owned() })
+    }
 }
 
 impl Store for File {
@@ -95,6 +100,23 @@ impl Store for File {
         Ok(count)
     }
 
+    fn delete_all(
+        &mut self,
+        table: &str,
+        key: &[&str],
+        keys: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
+    ) -> Result<u64> {
+        // As keys compare: by bytes, and without looking at what the application's own order makes equal.
+        let is_key: Vec<_> = key.iter().map(|name| format!("{} COLLATE BINARY IS ?", quote(name))).collect();
+        let sql = format!("DELETE FROM main.{} WHERE {}", quote(table), is_key.join(" AND "));
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut count = 0;
+        for key in keys {
+            count += statement.execute(params_from_iter(key?.iter().map(Bound)))? as u64;
+        }
+        Ok(count)
+    }
+
     fn has_table(&mut self, name: &str) -> Result<bool> {
         Ok(!self.column_names(name)?.is_empty())
     }
@@ -107,6 +129,10 @@ impl Store for File {
 
     fn table(&mut self, name: &str, key: &[String]) -> Result<TableSchema> {
         introspect::table(&self.connection, name, key).context(|| self.path.display())
+    }
+
+    fn keeps_unique(&mut self, schema: &TableSchema) -> Result<bool> {
+        introspect::keeps_unique(&self.connection, schema)
     }
 
     fn relation(&mut self, name: &str) -> Result<String> {

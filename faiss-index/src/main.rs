@@ -10,17 +10,18 @@ mod sidecar;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use golden::cli::{Reporter, Stream, finish, generate};
+use clap::CommandFactory;
+use golden::cli::{Reporter, Stream, finish, generate, parse};
 use golden::{Error, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, matches) = parse::<Cli>();
     let stream = if matches!(cli.command, Some(Command::Search(_))) { Stream::Stderr } else { Stream::Stdout };
     let reporter = Reporter::new(&cli.report, stream);
+    reporter.command(&matches);
     finish("faiss-index", &reporter, run(&cli, &reporter))
 }
 

@@ -26,15 +26,16 @@ mod verification;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use golden::cli::{Reporter, Stream, finish, generate};
+use clap::CommandFactory;
+use golden::cli::{Reporter, Stream, finish, generate, parse};
 use golden::{Error, Result};
 
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, matches) = parse::<Cli>();
     let reporter = Reporter::new(&cli.report, Stream::Stdout);
+    reporter.command(&matches);
     finish("faiss-snap", &reporter, run(&cli, &reporter))
 }
 

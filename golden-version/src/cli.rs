@@ -21,6 +21,10 @@ pub struct Cli {
     #[command(flatten)]
     pub report: ReportArgs,
 
+    /// A file that holds the token by which you may do this, where the system asks for one [default: $GOLDEN_TOKEN]
+    #[arg(long, global = true, value_name = "FILE", env = "GOLDEN_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+
     /// Print the man page or shell completions
     #[arg(long, value_name = "WHAT", hide = true)]
     pub generate: Option<Generate>,
@@ -63,6 +67,9 @@ pub enum Command {
 
     /// Show the versions of a dataset, newest first, and the jobs that made them
     Log(Log),
+
+    /// List jobs, newest first: what was done, by this program and others, and what was tried
+    Jobs(Jobs),
 
     /// Show what changed between two versions, or since one: records, and which of their fields
     Diff(Diff),
@@ -335,6 +342,20 @@ pub struct Log {
 }
 
 #[derive(Args, Debug)]
+pub struct Jobs {
+    /// The dataset's name [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+
+    /// How many
+    #[arg(long, value_name = "JOBS", default_value_t = 20)]
+    pub limit: u32,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Args, Debug)]
 pub struct Export {
     #[command(flatten)]
     pub dataset: DatasetArgs,
@@ -436,4 +457,5 @@ Examples:
   golden-version log --dataset candidate_links
   golden-version verify
 
-Exit status: 0 done (warnings allowed), 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked.";
+Exit status: 0 done (warnings allowed), 1 the data is wrong, 2 usage, 3 the environment failed, 4 locked,
+5 denied.";

@@ -1,11 +1,14 @@
 //! `golden-version`: versions of any table.
 
+mod access;
 mod catalog;
 mod chain;
 mod changes;
 mod cli;
 mod commands;
 mod history;
+mod interrupt;
+mod job;
 mod replay;
 mod seal;
 mod snapshots;
@@ -18,23 +21,37 @@ mod version;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use golden::cli::{Reporter, Stream, finish, generate};
+use clap::CommandFactory;
+use golden::cli::{Reporter, Stream, finish, generate, parse};
 use golden::{Error, Result};
 
 use crate::cli::{Cli, Command};
 use crate::commands::protect::Protection;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, matches) = parse::<Cli>();
     let gives_rows = matches!(&cli.command, Some(Command::Export(export)) if export.output == Path::new("-"));
     let reporter = Reporter::new(&cli.report, if gives_rows { Stream::Stderr } else { Stream::Stdout });
-    finish("golden-version", &reporter, run(&cli, &reporter))
+    reporter.command(&matches);
+    let dataset = matches.subcommand().and_then(|(_, given)| given.try_get_one::<String>("dataset").ok().flatten());
+    if let Some(dataset) = dataset {
+        reporter.fact("dataset", dataset.as_str());
+    }
+    let outcome = run(&cli, &reporter);
+    let has_failed = outcome.is_err();
+    let code = finish("golden-version", &reporter, outcome);
+    if has_failed {
+        interrupt::pass_on();
+    }
+    code
 }
 
 fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(what) = cli.generate {
         return generate(Cli::command(), what).map(|()| ExitCode::SUCCESS);
+    }
+    if let Some(command) = &cli.command {
+        access::authorise(command, cli.token_file.as_deref(), reporter)?;
     }
     match &cli.command {
         Some(Command::Init(arguments)) => commands::init::run(arguments, reporter),
@@ -47,6 +64,7 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::Snapshot(arguments)) => commands::snapshot::run(arguments, reporter),
         Some(Command::Compact(arguments)) => commands::compact::run(arguments, reporter),
         Some(Command::Checkout(arguments)) => commands::checkout::run(arguments, reporter),
+        Some(Command::Jobs(arguments)) => commands::jobs::run(arguments, reporter),
         Some(Command::Track(arguments)) => commands::track::run(arguments, reporter),
         Some(Command::Untrack(arguments)) => commands::track::untrack(arguments, reporter),
         Some(Command::Begin(arguments)) => commands::begin::run(arguments, reporter),

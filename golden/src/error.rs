@@ -20,6 +20,26 @@ pub enum Kind {
     Denied = 5,
 }
 
+impl Kind {
+    /// The kind that programs exit with so.
+    pub fn of(exit_code: u8) -> Option<Self> {
+        [Self::Data, Self::Usage, Self::Environment, Self::Locked, Self::Denied]
+            .into_iter()
+            .find(|kind| *kind as u8 == exit_code)
+    }
+
+    /// Its name in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Usage => "usage",
+            Self::Environment => "environment",
+            Self::Locked => "locked",
+            Self::Denied => "denied",
+        }
+    }
+}
+
 /// An error for a person: a message, its causes, and what to do next.
 #[derive(Debug)]
 pub struct Error {
@@ -53,6 +73,11 @@ impl Error {
     /// Another process holds the lock (exit code 4).
     pub fn locked(message: impl Into<String>) -> Self {
         Self::new(Kind::Locked, message)
+    }
+
+    /// A token or scope is missing (exit code 5).
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(Kind::Denied, message)
     }
 
     /// Says what the reader can do about it.

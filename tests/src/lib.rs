@@ -5,6 +5,8 @@
 
 mod application;
 mod certificates;
+mod guarded;
+mod https;
 mod index_zoo;
 mod made_up;
 mod postgres;
@@ -14,6 +16,8 @@ mod tools;
 mod versioned;
 
 pub use certificates::{Authority, Validity};
+pub use guarded::Guarded;
+pub use https::Https;
 pub use index_zoo::{Specimen, Zoo, python_with_faiss};
 pub use made_up::MadeUp;
 pub use postgres::{PgDatabase, Pgvector, Postgres};

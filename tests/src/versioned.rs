@@ -62,7 +62,8 @@ impl Versioned<'_> {
         }
     }
 
-    fn line(&self, command: &str) -> String {
+    /// A command of golden-version's as a shell takes it.
+    pub fn line(&self, command: &str) -> String {
         format!("GOLDEN_SNAPSHOTS=files DATABASE_URL='{}' golden-version {command}", self.db())
     }
 

@@ -28,7 +28,7 @@ const VERSIONS: &str = include_str!("../../docs/versions.md");
 const PROGRAMS: [&str; 6] =
     ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version", "faiss-snap"];
 const VERSION_FILES: &str = include_str!("../../docs/version-files.md");
-const VERSION_COMMANDS: [&str; 19] = [
+const VERSION_COMMANDS: [&str; 20] = [
     "init",
     "create",
     "begin",
@@ -38,6 +38,7 @@ const VERSION_COMMANDS: [&str; 19] = [
     "list",
     "show",
     "log",
+    "jobs",
     "diff",
     "protect",
     "unprotect",

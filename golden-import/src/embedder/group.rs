@@ -2,8 +2,9 @@
 
 use std::process::Child;
 use std::sync::{Mutex, Once, PoisonError};
-use std::{fs, thread};
+use std::thread;
 
+use golden::cli::is_ignored;
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -60,12 +61,4 @@ fn watch() {
             let _ = emulate_default_handler(signal);
         }
     });
-}
-
-/// Whether whoever started us wants a signal to be ignored, as shells do for what runs in the background.
-fn is_ignored(signal: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
 }

@@ -8,27 +8,38 @@ use golden::{Error, Result, visible};
 use golden_version::RowForm;
 use serde::Serialize;
 
+use super::sealed::Sealed;
 use super::{Place, sealed};
-use crate::catalog::{self, Job};
+use crate::catalog::{self, Ending, JobStatus};
 use crate::chain::Chain;
 use crate::cli;
+use crate::job::{Job, Running};
 use crate::seal::Until;
-use crate::store::{Access, Intent};
+use crate::store::{Access, Intent, Store};
 use crate::version::{DatasetVersion, Moment, Status};
 
 /// Begins a version that nobody works on yet.
 pub fn run(arguments: &cli::Begin, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::open(&arguments.dataset.place, Intent::Write, reporter)?;
     place.ensure_tables()?;
-    let dataset = &arguments.dataset.dataset;
+    let dataset = arguments.dataset.dataset.as_str();
     let store = place.store.as_mut();
-    store.begin(Access::Change(dataset))?;
-    let job = catalog::start_job(store, &Job::of(&arguments.job, "begin"))?;
-    let version = DatasetVersion::begun(dataset, &arguments.tag, arguments.description.clone(), job);
-    catalog::insert_version(store, &version)?;
-    store.commit()?;
+    let job =
+        Job::of("begin").named(&arguments.job).with("dataset", Some(dataset)).with("tag", Some(arguments.tag.as_str()));
+    let mut job = Running::begin(store, job, reporter)?;
+    let version = DatasetVersion::begun(dataset, &arguments.tag, arguments.description.clone(), job.id().to_owned());
+    let inserted = insert(store, &version, &mut job);
+    job.end(store, inserted, reporter)?;
     reporter.report(&State::of(&version), false)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// From now on the job is the version's: it ends when that is sealed or given up.
+fn insert(store: &mut dyn Store, version: &DatasetVersion, job: &mut Running) -> Result<()> {
+    store.begin(Access::Change(&version.dataset))?;
+    catalog::insert_version(store, version)?;
+    job.pass_on();
+    store.commit()
 }
 
 /// Takes a version for one's own: of all who try, one.
@@ -66,24 +77,54 @@ pub fn claim(arguments: &cli::Claim, reporter: &Reporter) -> Result<ExitCode> {
 /// Seals a version with what was recorded, or gives it up.
 pub fn finish(arguments: &cli::Finish, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.dataset.place, Intent::Write, reporter)?;
+    let store = place.store.as_mut();
+    let job = Job::of("finish")
+        .with("dataset", Some(arguments.dataset.dataset.as_str()))
+        .with("version", Some(arguments.version.as_str()))
+        .with("failed", arguments.failed.then_some(true));
+    let mut job = Running::begin(store, job, reporter)?;
+    if arguments.failed {
+        let given_up = give_up(store, arguments, &mut job);
+        let version = job.end(store, given_up, reporter)?;
+        reporter.report(&State::of(&version), false)?;
+    } else {
+        let sealed = seal(&mut place, arguments, &mut job, reporter);
+        let sealed = job.end(place.store.as_mut(), sealed, reporter)?;
+        reporter.report(&sealed, false)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn give_up(store: &mut dyn Store, arguments: &cli::Finish, job: &mut Running) -> Result<DatasetVersion> {
+    let dataset = &arguments.dataset.dataset;
+    store.begin(Access::Change(dataset))?;
+    let mut version = Chain::read(store, dataset)?.in_progress(Some(&arguments.version))?.clone();
+    version.status = Status::Failed;
+    version.finished_at = Some(Moment::now());
+    catalog::update_version(store, &version)?;
+    if let Some(of_version) = &version.created_by_job {
+        let error = Some("the version was given up");
+        catalog::end_our_job(store, of_version, &Ending { status: JobStatus::Failed, records: None, error })?;
+    }
+    job.complete(store, None)?;
+    store.commit()?;
+    Ok(version)
+}
+
+fn seal(place: &mut Place, arguments: &cli::Finish, job: &mut Running, reporter: &Reporter) -> Result<Sealed> {
     let dataset = &arguments.dataset.dataset;
     let store = place.store.as_mut();
     store.begin(Access::Change(dataset))?;
     let chain = Chain::read(store, dataset)?;
     let mut version = chain.in_progress(Some(&arguments.version))?.clone();
-    if arguments.failed {
-        version.status = Status::Failed;
-        version.finished_at = Some(Moment::now());
-        catalog::update_version(store, &version)?;
-        store.commit()?;
-        reporter.report(&State::of(&version), false)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    // One that somebody else has begun may name none.
+    let of_version = version.created_by_job.get_or_insert_with(|| job.id().to_owned()).clone();
     let form = RowForm::new(chain.table(store, &arguments.table)?)?;
     let sealed = sealed::seal(store, &place.folder, &chain, version, form, Until::Recorded, reporter)?;
+    catalog::end_our_job(store, &of_version, &Ending::completed(Some(sealed.changes.0)))?;
+    job.complete(store, Some(sealed.changes.0))?;
     store.commit()?;
-    reporter.report(&sealed, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(sealed)
 }
 
 #[derive(Serialize)]

@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use self::apply::apply;
 use self::compare::{Differences, contents, differences};
-use self::target::Target;
 use super::{Changes, Place};
-use crate::catalog::{self, Job};
+use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
+use crate::job::{Job, Running};
 use crate::replay::Rows;
 use crate::spool::Spool;
 use crate::store::{Access, Intent, Store};
@@ -31,7 +31,53 @@ pub fn run(arguments: &cli::Checkout, reporter: &Reporter) -> Result<ExitCode> {
     let is_here = arguments.into.is_none();
     let intent = if is_here && !arguments.dry_run { Intent::Write } else { Intent::Read };
     let mut place = Place::with_versions(&arguments.dataset.place, intent, reporter)?;
+    let mut other = match &arguments.into {
+        None => None,
+        Some(into) => {
+            // A version that is not there makes no file.
+            place.store.begin(Access::Read)?;
+            Chain::read(place.store.as_mut(), &arguments.dataset.dataset)?.position(&arguments.version)?;
+            place.store.commit()?;
+            Some(target::open(into, arguments.dry_run, reporter)?)
+        }
+    };
+    let store = receiver(&mut place, &mut other);
+    let mut job = None;
+    if !arguments.dry_run && catalog::tables_exist(store)? {
+        let task = Job::of("checkout")
+            .named(&arguments.job)
+            .with("dataset", Some(arguments.dataset.dataset.as_str()))
+            .with("version", Some(arguments.version.as_str()))
+            .with("table", arguments.table.as_deref())
+            .with("discard", arguments.discard.then_some(true));
+        job = Some(Running::begin(store, task, reporter)?);
+    }
+    let put = checkout(&mut place, &mut other, arguments, job.as_mut(), reporter);
+    let report = match job {
+        Some(job) => job.end(receiver(&mut place, &mut other), put, reporter)?,
+        None => put?,
+    };
+    reporter.report(&report, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The database that gets the rows: another, or that of the versions.
+fn receiver<'r>(place: &'r mut Place, other: &'r mut Option<Box<dyn Store>>) -> &'r mut dyn Store {
+    match other {
+        Some(store) => store.as_mut(),
+        None => place.store.as_mut(),
+    }
+}
+
+fn checkout(
+    place: &mut Place,
+    other: &mut Option<Box<dyn Store>>,
+    arguments: &cli::Checkout,
+    job: Option<&mut Running>,
+    reporter: &Reporter,
+) -> Result<Report> {
     let dataset = &arguments.dataset.dataset;
+    let is_here = other.is_none();
     let access = if arguments.dry_run { Access::Read } else { Access::Change(dataset) };
     if is_here && !arguments.dry_run {
         place.store.defer_references()?;
@@ -47,25 +93,15 @@ pub fn run(arguments: &cli::Checkout, reporter: &Reporter) -> Result<ExitCode> {
     }
     let form = Arc::new(RowForm::new(schema)?);
     let dialect = place.store.dialect();
-    let mut target = match &arguments.into {
-        None => Target::Here(&mut place),
-        Some(into) => Target::open(into, arguments.dry_run, reporter)?,
-    };
-    let store = target.store();
+    let store = receiver(place, other);
     if !is_here {
         store.defer_references()?;
         store.begin(access)?;
     }
     let is_new = target::prepare(store, &form, dialect, arguments.dry_run)?;
-    let job = Job::of(&arguments.job, "checkout");
-    let (mut job_id, mut is_tracked) = (None, false);
-    if !arguments.dry_run && catalog::tables_exist(store)? {
-        let id = catalog::start_job(store, &job)?;
-        is_tracked = tracking::find(store, dataset)?.is_some();
-        if is_tracked {
-            store.name_job(dataset, Some(&id))?;
-        }
-        job_id = Some(id);
+    let is_tracked = job.is_some() && tracking::find(store, dataset)?.is_some();
+    if let Some(job) = job.as_ref().filter(|_| is_tracked) {
+        store.name_job(dataset, Some(job.id()))?;
     }
     if !arguments.dry_run && !is_new {
         store.freeze(&form.schema.table)?;
@@ -87,30 +123,26 @@ pub fn run(arguments: &cli::Checkout, reporter: &Reporter) -> Result<ExitCode> {
     let differences =
         if is_new && arguments.dry_run { compare::all_new(rows)? } else { differences(store, &form, rows)? };
     let changes = Changes(differences.counts);
-    if arguments.dry_run {
-        store.commit()?;
-    } else {
+    if !arguments.dry_run {
         change(store, &form, differences)?;
         compare::contents_of(store, &form)?.must_be(&version.contents())?;
         store.advance_sequences(&form)?;
-        if let Some(id) = &job_id {
-            if is_tracked {
-                store.name_job(dataset, None)?;
-            }
-            catalog::end_job(store, id)?;
+        if is_tracked {
+            store.name_job(dataset, None)?;
         }
-        store.commit()?;
+        if let Some(job) = job {
+            job.complete(store, Some(changes.0))?;
+        }
     }
-    let report = Report {
+    store.commit()?;
+    Ok(Report {
         dataset: dataset.clone(),
         version: version.tag.clone(),
         table: form.schema.table.clone(),
         dry_run: arguments.dry_run,
         rows: version.row_count.unwrap_or(0),
         changes,
-    };
-    reporter.report(&report, false)?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Sets the rows of a version aside, if they are those that were sealed.

@@ -8,11 +8,12 @@ use golden::{Context, Error, Result, visible};
 use serde::Serialize;
 
 use super::Place;
-use crate::catalog::{self, Job};
+use crate::catalog;
 use crate::chain::Chain;
 use crate::changes::NetChanges;
 use crate::cli;
 use crate::history;
+use crate::job::{Job, Running};
 use crate::store::{Access, Intent, Store};
 use crate::version::{DatasetVersion, StoredFile};
 
@@ -20,15 +21,32 @@ use crate::version::{DatasetVersion, StoredFile};
 pub fn run(arguments: &cli::Compact, reporter: &Reporter) -> Result<ExitCode> {
     let intent = if arguments.dry_run { Intent::Read } else { Intent::Write };
     let mut place = Place::with_versions(&arguments.dataset.place, intent, reporter)?;
+    let report = if arguments.dry_run {
+        place.store.begin(Access::Read)?;
+        let chain = Chain::read(place.store.as_mut(), &arguments.dataset.dataset)?;
+        Plan::of(place.store.as_mut(), &chain, arguments.chain)?.report(&chain, true)
+    } else {
+        let job = Job::of("compact")
+            .named(&arguments.job)
+            .with("dataset", Some(arguments.dataset.dataset.as_str()))
+            .with("chain", Some(arguments.chain));
+        let mut job = Running::begin(place.store.as_mut(), job, reporter)?;
+        let compacted = compact(&mut place, arguments, &mut job, reporter);
+        job.end(place.store.as_mut(), compacted, reporter)?
+    };
+    reporter.report(&report, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compact(place: &mut Place, arguments: &cli::Compact, job: &mut Running, reporter: &Reporter) -> Result<Report> {
     let dataset = &arguments.dataset.dataset;
     place.store.begin(Access::Read)?;
     let chain = Chain::read(place.store.as_mut(), dataset)?;
     let plan = Plan::of(place.store.as_mut(), &chain, arguments.chain)?;
-    let mut report = plan.report(&chain, arguments.dry_run);
-    if arguments.dry_run || plan.is_empty() {
+    let mut report = plan.report(&chain, false);
+    if plan.is_empty() {
         place.store.commit()?;
-        reporter.report(&report, false)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(report);
     }
     // The snapshot takes longest: meanwhile the database is everybody's.
     let snapshot = match plan.snapshot.and_then(|position| Some((position, chain.versions.get(position)?))) {
@@ -37,8 +55,6 @@ pub fn run(arguments: &cli::Compact, reporter: &Reporter) -> Result<ExitCode> {
     };
     place.store.commit()?;
     place.store.begin(Access::Change(dataset))?;
-    let job = Job::of(&arguments.job, "compact");
-    let job_id = catalog::start_job(place.store.as_mut(), &job)?;
     if let Some((version, file)) = &snapshot {
         place.name_snapshot(version, file)?;
     }
@@ -46,7 +62,7 @@ pub fn run(arguments: &cli::Compact, reporter: &Reporter) -> Result<ExitCode> {
     let mut chain = Chain::read(place.store.as_mut(), dataset)?;
     let plan = Plan::of(place.store.as_mut(), &chain, usize::MAX)?;
     for Moved { position, .. } in &plan.moved {
-        let file = moved(&mut place, &chain, *position)?;
+        let file = moved(place, &chain, *position)?;
         report.bytes += file.bytes.unwrap_or(0);
         if let Some(version) = chain.versions.get_mut(*position) {
             version.history = Some(file);
@@ -55,17 +71,16 @@ pub fn run(arguments: &cli::Compact, reporter: &Reporter) -> Result<ExitCode> {
     }
     // Proven from the files alone, while the deltas can still come back.
     for Moved { position, .. } in &plan.moved {
-        proven(&mut place, &chain, *position)?;
+        proven(place, &chain, *position)?;
     }
     for Moved { position, .. } in &plan.moved {
         if let Some(version) = chain.versions.get(*position) {
             catalog::delete_deltas(place.store.as_mut(), &version.id)?;
         }
     }
-    catalog::end_job(place.store.as_mut(), &job_id)?;
+    job.complete(place.store.as_mut(), None)?;
     place.store.commit()?;
-    reporter.report(&report, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(report)
 }
 
 /// What there is to do.

@@ -7,6 +7,7 @@ pub mod create;
 pub mod diff;
 pub mod export;
 pub mod init;
+pub mod jobs;
 pub mod list;
 pub mod log;
 pub mod protect;
@@ -25,9 +26,9 @@ use golden::{Error, Kind, Result};
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::catalog::{self, Job};
+use crate::catalog;
 use crate::chain::Chain;
-use crate::cli::{JobArgs, PlaceArgs};
+use crate::cli::PlaceArgs;
 use crate::replay::{Rows, Ways};
 use crate::snapshots::Folder;
 use crate::store::{self, Access, Intent, Store};
@@ -110,19 +111,6 @@ impl Place {
                 .guidance("golden-version init brings them up to date"),
             false => Error::usage("this database has no versions").guidance("golden-version create makes the first"),
         })
-    }
-}
-
-impl Job {
-    /// What the command line says of the job of a command.
-    pub fn of(arguments: &JobArgs, command: &str) -> Self {
-        match &arguments.job {
-            Some(id) => Self::Existing(id.clone()),
-            None => {
-                let kind = format!("golden-version {command}");
-                Self::Own { name: arguments.job_name.clone().unwrap_or_else(|| kind.clone()), kind }
-            }
-        }
     }
 }
 

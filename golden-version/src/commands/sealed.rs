@@ -33,7 +33,6 @@ pub fn seal(
     let seal = sealing.seal(store, until, &mut |warning| reporter.warn(warning))?;
     seal.close(&mut version);
     catalog::update_version(store, &version)?;
-    catalog::end_job(store, &job)?;
     Ok(Sealed {
         dataset: version.dataset,
         tag: version.tag,
@@ -52,7 +51,8 @@ pub struct Sealed {
     id: String,
     rows: u64,
     content_sha256: String,
-    changes: Changes,
+    /// What it does to the one before.
+    pub changes: Changes,
 }
 
 impl fmt::Display for Sealed {

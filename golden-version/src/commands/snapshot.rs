@@ -8,9 +8,10 @@ use golden::{Error, Result, visible};
 use serde::Serialize;
 
 use super::Place;
-use crate::catalog::{self, Job};
+use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
+use crate::job::{Job, Running};
 use crate::snapshots::{Condition, Folder};
 use crate::store::{Access, Intent};
 use crate::version::{DatasetVersion, StoredFile};
@@ -18,6 +19,18 @@ use crate::version::{DatasetVersion, StoredFile};
 /// Writes the file of a version, unless it has one that is what it was.
 pub fn run(arguments: &cli::Snapshot, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.dataset.place, Intent::Write, reporter)?;
+    let job = Job::of("snapshot")
+        .named(&arguments.job)
+        .with("dataset", Some(arguments.dataset.dataset.as_str()))
+        .with("version", Some(arguments.version.as_str()));
+    let mut job = Running::begin(place.store.as_mut(), job, reporter)?;
+    let written = snapshot(&mut place, arguments, &mut job, reporter);
+    let report = job.end(place.store.as_mut(), written, reporter)?;
+    reporter.report(&report, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn snapshot(place: &mut Place, arguments: &cli::Snapshot, job: &mut Running, reporter: &Reporter) -> Result<Report> {
     let dataset = &arguments.dataset.dataset;
     place.store.begin(Access::Read)?;
     let chain = Chain::read(place.store.as_mut(), dataset)?;
@@ -34,20 +47,17 @@ pub fn run(arguments: &cli::Snapshot, reporter: &Reporter) -> Result<ExitCode> {
     if let Some(file) = &version.snapshot
         && place.folder.condition(file)? == Condition::Sound
     {
-        reporter.report(&report(file, false), false)?;
-        return Ok(ExitCode::SUCCESS);
+        place.store.commit()?;
+        return Ok(report(file, false));
     }
     let file = place.write_snapshot(&chain, position, reporter)?;
     // Whoever uses the database had it to themselves until here, and has to wait only for this.
     place.store.commit()?;
     place.store.begin(Access::Change(dataset))?;
-    let job = Job::of(&arguments.job, "snapshot");
-    let job_id = catalog::start_job(place.store.as_mut(), &job)?;
     place.name_snapshot(version, &file)?;
-    catalog::end_job(place.store.as_mut(), &job_id)?;
+    job.complete(place.store.as_mut(), None)?;
     place.store.commit()?;
-    reporter.report(&report(&file, true), false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(report(&file, true))
 }
 
 impl Place {

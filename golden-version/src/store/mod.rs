@@ -48,6 +48,15 @@ pub trait Store {
     /// Makes everything since [`Store::begin`] last.
     fn commit(&mut self) -> Result<()>;
 
+    /// Undoes everything since [`Store::begin`]; nothing where that was not called.
+    fn rollback(&mut self) -> Result<()>;
+
+    /// Shows everybody, as long as this process lives, that a job is at work; false where another process does so.
+    fn hold_job(&mut self, id: &str) -> Result<bool>;
+
+    /// No longer shows it.
+    fn release_job(&mut self, id: &str) -> Result<()>;
+
     /// Runs statements that take no values.
     fn batch(&mut self, sql: &str) -> Result<()>;
 

@@ -2,13 +2,16 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Args;
+use clap::{ArgMatches, Args};
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::{Value, json};
 
+use super::telemetry::Telemetry;
 use crate::{Error, Kind, Result, visible_lines};
 
 /// The options that shape a report.
@@ -37,12 +40,13 @@ pub enum Stream {
 pub struct Reporter {
     args: ReportArgs,
     stream: Stream,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Reporter {
     /// A reporter for one run of a program.
     pub fn new(args: &ReportArgs, stream: Stream) -> Self {
-        Self { args: args.clone(), stream }
+        Self { args: args.clone(), stream, telemetry: Arc::default() }
     }
 
     /// The same for another stream.
@@ -100,6 +104,33 @@ impl Reporter {
         if !self.is_quiet() {
             let _ = writeln!(io::stderr(), "{message}");
         }
+    }
+
+    /// Says in the log of operations which command was given, of a program that has several.
+    pub fn command(&self, matches: &ArgMatches) {
+        if let Some(command) = matches.subcommand_name() {
+            self.fact("command", command);
+        }
+    }
+
+    /// Says something of this run in the log of operations.
+    pub fn fact(&self, name: &'static str, value: impl Into<Value>) {
+        self.telemetry.fact(name, value.into());
+    }
+
+    /// What was said so.
+    pub fn known(&self, name: &str) -> Option<Value> {
+        self.telemetry.known(name)
+    }
+
+    /// Says there that the run was cancelled.
+    pub fn cancelled(&self) {
+        self.telemetry.cancelled();
+    }
+
+    /// Names another file that gets the line of this run.
+    pub fn also_log_to(&self, path: &Path) {
+        self.telemetry.also_log_to(path);
     }
 
     fn open(&self) -> Box<dyn Write> {
@@ -196,11 +227,13 @@ impl<W: Write> fmt::Write for Text<W> {
     }
 }
 
-/// Turns what a program's `run` returned into its exit code, and reports the error if it is one.
+/// Turns what a program's `run` returned into its exit code, and reports the error if it is one. The log of operations,
+/// where there is one, gets its line.
 ///
 /// When the reader of our output has gone away, the program dies of SIGPIPE as `cat` would, so that a
 /// shell's `pipefail` sees it.
 pub fn finish(program: &str, reporter: &Reporter, result: Result<ExitCode>) -> ExitCode {
+    reporter.telemetry.write(program, &result);
     match result {
         Ok(code) => code,
         Err(error) => {

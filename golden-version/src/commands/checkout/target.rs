@@ -7,40 +7,18 @@ use golden::store::{Address, Location};
 use golden::{Context, Error, Result};
 use golden_version::{CellKind, Column, RowForm};
 
-use crate::commands::Place;
 use crate::store::{self, Dialect, Intent, Store};
 
-/// The database that gets the rows.
-pub enum Target<'p> {
-    /// That of the versions.
-    Here(&'p mut Place),
-    /// Another.
-    There(Box<dyn Store>),
-}
-
-impl Target<'_> {
-    /// Opens another database. A SQLite file is made where there is none.
-    pub fn open(into: &str, dry_run: bool, reporter: &Reporter) -> Result<Self> {
-        let location = Location::find(Some(into))?;
-        location.warnings().iter().for_each(|warning| reporter.warn(warning));
-        match &location.address {
-            Address::Sqlite(path) if !dry_run => touch(path)?,
-            Address::Sqlite(path) if !path.exists() => {
-                return Ok(Self::There(Box::new(store::File::nothing(path)?)));
-            }
-            _ => {}
-        }
-        let intent = if dry_run { Intent::Read } else { Intent::Write };
-        store::open(&location, intent).map(Self::There)
+/// Opens another database. A SQLite file is made where there is none.
+pub fn open(into: &str, dry_run: bool, reporter: &Reporter) -> Result<Box<dyn Store>> {
+    let location = Location::find(Some(into))?;
+    location.warnings().iter().for_each(|warning| reporter.warn(warning));
+    match &location.address {
+        Address::Sqlite(path) if !dry_run => touch(path)?,
+        Address::Sqlite(path) if !path.exists() => return Ok(Box::new(store::File::nothing(path)?)),
+        _ => {}
     }
-
-    /// The connection to it.
-    pub fn store(&mut self) -> &mut dyn Store {
-        match self {
-            Self::Here(place) => place.store.as_mut(),
-            Self::There(store) => store.as_mut(),
-        }
-    }
+    store::open(&location, if dry_run { Intent::Read } else { Intent::Write })
 }
 
 /// An empty file is an empty database.

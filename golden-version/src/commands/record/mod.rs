@@ -14,12 +14,13 @@ use serde::Serialize;
 
 use self::line::Line;
 use super::Place;
-use crate::catalog::{self, Job};
+use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
+use crate::job::{Job, Running};
 use crate::store::{Access, Intent, Store};
 use crate::tracking;
-use crate::version::{Delta, Moment};
+use crate::version::{Delta, Moment, Operation};
 
 /// How many changes are committed together…
 const BATCH: usize = 1000;
@@ -54,16 +55,37 @@ impl Input {
 /// Records what standard input, or a file, says.
 pub fn run(arguments: &cli::Record, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.dataset.place, Intent::Write, reporter)?;
-    let input = open_input(&arguments.file)?;
-    let mut input = Input { name: input.name, reader: BufReader::new(input.reader), count: 0 };
-    let mut report = Report { dataset: arguments.dataset.dataset.clone(), version: String::new(), recorded: 0 };
-    while batch(place.store.as_mut(), arguments, &mut input, &mut report)? {}
+    let dataset = arguments.dataset.dataset.as_str();
+    let mut job = Job::of("record")
+        .with("dataset", Some(dataset))
+        .with("version", arguments.version.as_deref())
+        .with("file", Some(arguments.file.display().to_string()))
+        .with("apply", arguments.apply.then_some(true));
+    job.given.clone_from(&arguments.job);
+    let mut job = Running::begin(place.store.as_mut(), job, reporter)?;
+    let recorded = record(place.store.as_mut(), arguments, &mut job);
+    let report = job.end(place.store.as_mut(), recorded, reporter)?;
     reporter.report(&report, false)?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn record(store: &mut dyn Store, arguments: &cli::Record, job: &mut Running) -> Result<Report> {
+    let input = open_input(&arguments.file)?;
+    let mut input = Input { name: input.name, reader: BufReader::new(input.reader), count: 0 };
+    let dataset = arguments.dataset.dataset.clone();
+    let mut report = Report { dataset, version: String::new(), recorded: 0, records: [0; 3] };
+    while batch(store, arguments, &mut input, job, &mut report)? {}
+    Ok(report)
+}
+
 /// Records the next lines, in a transaction of their own; whether there may be more.
-fn batch(store: &mut dyn Store, arguments: &cli::Record, input: &mut Input, report: &mut Report) -> Result<bool> {
+fn batch(
+    store: &mut dyn Store,
+    arguments: &cli::Record,
+    input: &mut Input,
+    running: &mut Running,
+    report: &mut Report,
+) -> Result<bool> {
     // Read before the transaction begins: a loader may pause for long.
     let batch = input.batch()?;
     let is_last = batch.is_empty();
@@ -78,10 +100,9 @@ fn batch(store: &mut dyn Store, arguments: &cli::Record, input: &mut Input, repo
         return Err(Error::usage(format!("dataset `{dataset}` is tracked: its versions are what the table holds"))
             .guidance("record with --apply, which changes the table too"));
     }
-    let job = match &arguments.job {
-        Some(id) => Some(catalog::start_job(store, &Job::Existing(id.clone()))?),
-        None => version.created_by_job.clone(),
-    };
+    // The changes are the version's job's, of which this one is a part, unless another was named.
+    let of_version = version.created_by_job.clone().filter(|_| arguments.job.is_none());
+    let job = Some(of_version.unwrap_or_else(|| running.id().to_owned()));
     if is_tracked {
         store.name_job(dataset, job.as_deref())?;
     }
@@ -110,6 +131,11 @@ fn batch(store: &mut dyn Store, arguments: &cli::Record, input: &mut Input, repo
             (delta.before, delta.after) = (applied.before, applied.after);
         }
         report.recorded += 1;
+        report.records[match line.operation {
+            Operation::Insert => 0,
+            Operation::Update => 1,
+            Operation::Delete => 2,
+        }] += 1;
         // On a tracked table the triggers have noted it.
         if !is_tracked {
             deltas.push(delta);
@@ -118,6 +144,9 @@ fn batch(store: &mut dyn Store, arguments: &cli::Record, input: &mut Input, repo
     catalog::insert_deltas(store, &version.id, &mut deltas.into_iter().map(Ok))?;
     if is_tracked {
         store.name_job(dataset, None)?;
+    }
+    if is_last {
+        running.complete(store, Some(report.records))?;
     }
     store.commit()?;
     Ok(!is_last)
@@ -128,6 +157,9 @@ struct Report {
     dataset: String,
     version: String,
     recorded: u64,
+    /// How many lines insert, update and delete.
+    #[serde(skip)]
+    records: [u64; 3],
 }
 
 impl fmt::Display for Report {

@@ -14,6 +14,7 @@ use postgres::{Client, SimpleQueryMessage};
 use self::spelling::{copied, expression, read};
 use super::first;
 use super::order::{Ascending, ByKey};
+use crate::interrupt;
 use crate::tracking::{Tracking, TriggerState};
 
 use super::{Access, Dialect, Store, Visit};
@@ -56,7 +57,22 @@ impl Store for Server {
         self.batch("COMMIT")
     }
 
+    fn rollback(&mut self) -> Result<()> {
+        self.batch("ROLLBACK")
+    }
+
+    /// A lock of this session, which ends with the connection.
+    fn hold_job(&mut self, id: &str) -> Result<bool> {
+        let held = first(self, &format!("SELECT pg_catalog.pg_try_advisory_lock({})", job_key(id)), &[])?;
+        Ok(held.and_then(|row| row.into_iter().next()).and_then(text).as_deref() == Some("t"))
+    }
+
+    fn release_job(&mut self, id: &str) -> Result<()> {
+        self.batch(&format!("SELECT pg_catalog.pg_advisory_unlock({})", job_key(id)))
+    }
+
     fn batch(&mut self, sql: &str) -> Result<()> {
+        interrupt::check()?;
         self.client.batch_execute(sql).context(|| &self.name)
     }
 
@@ -74,6 +90,7 @@ impl Store for Server {
     fn query(&mut self, sql: &str, values: &[Cell], visit: Visit<'_>) -> Result<()> {
         let mut rows = Copied::query(&mut self.client, &filled(sql, values))?;
         while rows.advance()? {
+            interrupt::check()?;
             let cells = (0..rows.columns())
                 .map(|column| Ok(rows.get(column)?.map_or(Cell::Null, |text| Cell::Text(text.to_owned()))));
             visit(cells.collect::<Result<_>>()?)?;
@@ -92,6 +109,7 @@ impl Store for Server {
         let mut writer = self.client.copy_in(&sql)?;
         let mut line = String::new();
         for row in rows {
+            interrupt::check()?;
             copied(&row?, &mut line);
             writer.write_all(line.as_bytes()).map_err(server_error)?;
         }
@@ -275,6 +293,7 @@ impl Server {
     fn scan(&mut self, form: &RowForm, sql: &str, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
         let mut rows = Copied::query(&mut self.client, sql)?;
         while rows.advance()? {
+            interrupt::check()?;
             let mut row = Vec::with_capacity(form.schema.columns.len());
             for (position, column) in form.schema.columns.iter().enumerate() {
                 row.push(rows.get(position)?.map_or(Cell::Null, |spelled| read(column.kind, spelled)));
@@ -283,6 +302,11 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// The number of the lock that says that a job is at work.
+fn job_key(id: &str) -> String {
+    format!("pg_catalog.hashtextextended({}, 0)", literal(&format!("golden-version job {id}")))
 }
 
 /// Whether the server sorts a column's values as keys are.

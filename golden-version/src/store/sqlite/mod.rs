@@ -1,5 +1,6 @@
 //! SQLite files.
 
+mod held;
 mod introspect;
 mod rows;
 mod triggers;
@@ -13,9 +14,10 @@ use golden_version::{Cell, CellKind, Row, RowForm, TableSchema};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
-use crate::tracking::{Tracking, TriggerState};
-
+use self::held::HeldJobs;
 use super::{Access, Dialect, Intent, Store, Visit};
+use crate::interrupt;
+use crate::tracking::{Tracking, TriggerState};
 
 /// How long another process may take with the database.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct File {
     connection: Connection,
     path: PathBuf,
+    held: HeldJobs,
 }
 
 impl File {
@@ -33,7 +36,7 @@ impl File {
             Intent::Read => open_for_reading(path)?,
             Intent::Write => open_for_writing(path, PATIENCE)?,
         };
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), held: HeldJobs::beside(path)? })
     }
 
     /// What a file would be that is not there yet.
@@ -59,7 +62,20 @@ impl Store for File {
         self.batch("COMMIT")
     }
 
+    fn rollback(&mut self) -> Result<()> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.batch("ROLLBACK") }
+    }
+
+    fn hold_job(&mut self, id: &str) -> Result<bool> {
+        self.held.hold(id)
+    }
+
+    fn release_job(&mut self, id: &str) -> Result<()> {
+        self.held.release(id)
+    }
+
     fn batch(&mut self, sql: &str) -> Result<()> {
+        interrupt::check()?;
         self.connection.execute_batch(sql).context(|| self.path.display())
     }
 
@@ -74,6 +90,7 @@ impl Store for File {
         let columns = statement.column_count();
         let mut rows = statement.query(params_from_iter(values.iter().map(Bound)))?;
         while let Some(row) = rows.next()? {
+            interrupt::check()?;
             let cells = (0..columns).map(|column| {
                 rows::cell(row.get_ref(column)?).ok_or_else(|| Error::data("there is text that is not UTF-8"))
             });
@@ -94,6 +111,7 @@ impl Store for File {
         let mut statement = self.connection.prepare(&sql)?;
         let mut count = 0;
         for row in rows {
+            interrupt::check()?;
             statement.execute(params_from_iter(row?.iter().map(Bound)))?;
             count += 1;
         }

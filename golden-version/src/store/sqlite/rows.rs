@@ -6,6 +6,7 @@ use golden_version::{Cell, Row, RowForm};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+use crate::interrupt;
 use crate::store::order::Ascending;
 
 /// A value; none for text that is not UTF-8.
@@ -29,6 +30,7 @@ pub fn each(connection: &Connection, form: &RowForm, visit: &mut dyn FnMut(Row) 
     let mut rows = statement.query([])?;
     let mut ascending = Ascending::new(form);
     while let Some(stored) = rows.next()? {
+        interrupt::check()?;
         let mut row = Vec::with_capacity(columns.len());
         let mut not_utf8 = None;
         for position in 0..columns.len() {

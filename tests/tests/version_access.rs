@@ -110,7 +110,7 @@ fn every_command_needs_the_scope_that_the_table_says() {
             assert_eq!(logged["subject"], "alice", "{logged}");
             assert!(text(&logged["scope"]).contains(scope.as_str()), "{logged}");
             // With this one alone it goes ahead, if it needs no other.
-            if table.iter().filter(|(_, all)| all.contains(&command.replace(" other.db", ""))).count() == 1 {
+            if !command.contains("--into") {
                 for kind in ["scopes", "scope lists"] {
                     let run = guarded.run(text(&guarded.tokens[kind][scope.as_str()]), &line);
                     assert_ne!(run.code, 5, "{run}");
@@ -162,6 +162,9 @@ fn keys_over_https_are_fetched_again_when_one_is_missing() {
     let new = text(&guarded.tokens["new"]).to_owned();
     let authority = Authority::new("ours");
     guarded.it.sandbox.write("etc/golden/ca.pem", authority.pem());
+    // What the system trusts.
+    std::fs::create_dir_all(guarded.it.sandbox.path("etc/ssl/certs")).expect("a folder");
+    guarded.it.sandbox.write("etc/ssl/certs/ca-certificates.crt", Authority::new("another").pem());
     let tls = |host: &str| authority.server(host, Validity::Current);
     let settings = |server: &Https, ca: &str| guarded.settings(&format!("jwks = \"{}\"\n{ca}", server.url()));
     let ca = "ca-file = \"/etc/golden/ca.pem\"";

@@ -184,6 +184,17 @@ fn the_applications_own_jobs_stay_its_own() {
         it.run("jobs").ok().says("golden-version create");
         assert_eq!(it.value("SELECT count(*) FROM jobs"), "2");
     }
+    // One that is gone is made anew.
+    for it in filled() {
+        it.create("v1");
+        it.sql("DROP TABLE jobs");
+        it.run("jobs").exits(2).one_error().says("no table jobs");
+        it.run("snapshot --dataset t --version v1").ok();
+        assert_eq!(
+            jobs(&it).iter().map(brief).collect::<Vec<_>>(),
+            [json!(["snapshot", "completed", null, null, null])]
+        );
+    }
     // One into which no job of ours can be written: what fails in the named one is said all the same.
     for it in Versioned::both(&format!("{TABLE}; CREATE TABLE jobs (id INTEGER PRIMARY KEY, needed TEXT NOT NULL)")) {
         it.sql("INSERT INTO jobs VALUES (7, 'x')");

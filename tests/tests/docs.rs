@@ -128,7 +128,9 @@ fn the_flat_document_shown_is_sealed_and_imported_as_shown() {
 #[test]
 fn the_settings_shown_are_valid() {
     let pages = pages();
-    let examples = pages.iter().flat_map(|(name, page)| blocks(page, "toml").map(move |example| (name, example)));
+    // The system's settings are another file, which golden-version's own tests read.
+    let pages = pages.iter().filter(|(name, _)| name != "access.md");
+    let examples = pages.flat_map(|(name, page)| blocks(page, "toml").map(move |example| (name, example)));
     let mut count = 0;
     for (name, example) in examples {
         Settings::parse(example).unwrap_or_else(|error| panic!("{name}: {error} in\n{example}"));

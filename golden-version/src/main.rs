@@ -1,6 +1,7 @@
 //! `golden-version`: versions of any table.
 
 mod access;
+mod bucket;
 mod catalog;
 mod chain;
 mod changes;

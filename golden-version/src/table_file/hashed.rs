@@ -1,6 +1,6 @@
-//! Bytes on their way into a file, counted and digested.
+//! Bytes on their way into a file or out of one, counted and digested.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
@@ -38,5 +38,14 @@ impl<W: Write> Write for Hashed<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.sha256.update(bytes.get(..read).unwrap_or_default());
+        self.bytes += read as u64;
+        Ok(read)
     }
 }

@@ -24,9 +24,9 @@ use golden::{Context, Error, Result};
 use golden_version::{Row, RowForm};
 
 pub use self::contents::Contents;
-use self::hashed::Hashed;
+pub use self::hashed::Hashed;
 use self::reading::Reading;
-pub use self::writer::{Adding, Writer};
+pub use self::writer::{Adding, Writer, Written};
 
 /// How the names of the files of versions end.
 pub const EXTENSION: &str = "parquet";

@@ -25,6 +25,12 @@ pub struct Written {
     pub sha256: String,
 }
 
+impl From<(u64, String)> for Written {
+    fn from((bytes, sha256): (u64, String)) -> Self {
+        Self { bytes, sha256 }
+    }
+}
+
 /// A file of rows, as it is being written.
 pub struct Writer {
     batch: Vec<Row>,

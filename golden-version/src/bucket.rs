@@ -57,17 +57,24 @@ impl Bucket {
     /// A URL of another kind, or settings that make no sense. Nobody is asked yet.
     pub fn open(url: &str) -> Result<Self> {
         let url = url.trim_end_matches('/');
-        let no_bucket = || {
-            Error::usage("that is no URL of a bucket")
+        let no_bucket = |what: &str| {
+            Error::usage(format!("{what} is no URL of a bucket"))
                 .guidance("s3://BUCKET/FOLDER, gs://BUCKET/FOLDER and az://CONTAINER/FOLDER are")
         };
-        let parsed = Url::parse(&url.replace('%', "%25")).map_err(|_| no_bucket())?;
+        let parsed = Url::parse(&url.replace('%', "%25")).map_err(|_| no_bucket("that"))?;
+        let secrets = || {
+            Error::usage("the URL of a bucket has no user, password, ? or #")
+                .guidance("credentials go into environment variables: docs/version-files.md names them")
+        };
         if parsed.password().is_some() || parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(Error::usage("the URL of a bucket has no password, ? or #")
-                .guidance("credentials go into environment variables: see golden-version --help"));
+            return Err(secrets());
         }
-        let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|_| no_bucket())?;
-        let service = Service::of(&scheme).ok_or_else(no_bucket)?;
+        let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|_| no_bucket(url))?;
+        let service = Service::of(&scheme).ok_or_else(|| no_bucket(url))?;
+        // Azure's have the container before the @.
+        if !parsed.username().is_empty() && service != Service::Azure {
+            return Err(secrets());
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self {
             store: service.connect(&parsed)?,

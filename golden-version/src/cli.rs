@@ -129,7 +129,8 @@ pub struct PlaceArgs {
     #[arg(long, value_name = "DATABASE")]
     pub db: Option<String>,
 
-    /// The folder of the files of versions [default: DATABASE.versions beside a SQLite file]
+    /// The folder of the files of versions, or the URL of one in a bucket: s3://, gs:// or az:// [default:
+    /// DATABASE.versions beside a SQLite file]
     #[arg(long, value_name = "FOLDER", env = "GOLDEN_SNAPSHOTS")]
     pub snapshots: Option<PathBuf>,
 }

@@ -83,7 +83,7 @@ impl Rows {
                 let base_form = chain.form(position)?;
                 let file = chain.versions.get(position).and_then(|version| version.snapshot.as_ref());
                 let file = file.ok_or_else(|| Error::data("the version has no snapshot"))?;
-                (table_file::read(&folder.resolve(file)?, Arc::clone(&base_form))?, base_form)
+                (table_file::read(&folder.path(file)?, Arc::clone(&base_form))?, base_form)
             }
             Base::Table => {
                 let base_form = chain.form(chain.versions.len().saturating_sub(1))?;

@@ -1,7 +1,5 @@
 //! What went wrong with a store, told without what it knows of secrets.
 
-use std::error::Error as _;
-
 use golden::{Error, Kind};
 use tokio::task::JoinError;
 
@@ -42,15 +40,13 @@ impl Failure {
             Self::Store(error) => error,
         };
         let reason = reason(&error);
-        match error {
-            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+        match reason.get(..3) {
+            Some("401" | "403") => {
                 Error::new(Kind::Denied, format!("{what}: the store refuses it: {reason}")).guidance(service.settings())
             }
-            object_store::Error::NotFound { .. } => Error::environment(format!("{what}: {reason}"))
+            Some("404") => Error::environment(format!("{what}: {reason}"))
                 .guidance("look whether there is a bucket of that name at that address"),
-            object_store::Error::Precondition { .. } => {
-                Error::environment(format!("{what}: it was replaced meanwhile")).guidance("try again")
-            }
+            Some("412") => Error::environment(format!("{what}: it was replaced meanwhile")).guidance("try again"),
             _ => Error::environment(format!("{what}: {reason}")).guidance(service.settings()),
         }
     }

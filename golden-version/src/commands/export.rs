@@ -67,8 +67,7 @@ fn export(
     };
     if let Some((file, sha256)) = version.snapshot.as_ref().and_then(|file| Some((file, file.sha256.as_ref()?)))
         && format == Format::Parquet
-        && let from = place.folder.resolve(file)?
-        && from.is_file()
+        && let Some(from) = place.folder.at_hand(file)?
         && table_file::copy(&from, path, sha256)?
     {
         return Ok(report);

@@ -46,7 +46,7 @@ impl Place {
     pub fn open(arguments: &PlaceArgs, intent: Intent, reporter: &Reporter) -> Result<Self> {
         let location = Location::find(arguments.db.as_deref())?;
         location.warnings().iter().for_each(|warning| reporter.warn(warning));
-        let folder = Folder::find(arguments.snapshots.as_deref(), &location.address);
+        let folder = Folder::find(arguments.snapshots.as_deref(), &location.address)?;
         Ok(Self { store: store::open(&location, intent)?, folder })
     }
 

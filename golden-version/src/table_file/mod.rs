@@ -111,10 +111,10 @@ pub fn is_ours(path: &Path) -> bool {
 }
 
 /// A file's size and the SHA-256 of its bytes.
-pub fn measure(path: &Path) -> Result<(u64, String)> {
+pub fn measure(path: &Path) -> Result<Written> {
     let cannot_read = || format!("cannot read {}", path.display());
     let mut file = File::open(path).context(cannot_read)?;
     let mut hashed = Hashed::new(std::io::sink());
     std::io::copy(&mut file, &mut hashed).context(cannot_read)?;
-    Ok(hashed.seal())
+    Ok(hashed.seal().into())
 }

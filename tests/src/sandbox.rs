@@ -193,6 +193,7 @@ impl Sandbox {
             if name.starts_with("GOLDEN_")
                 || name.starts_with("PG")
                 || name.starts_with("XDG_")
+                || ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|service| name.starts_with(service))
                 || name == "DATABASE_URL"
                 || name == "SOURCE_DATE_EPOCH"
             {

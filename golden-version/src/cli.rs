@@ -83,7 +83,7 @@ pub enum Command {
     /// Rebuild versions along every path, and hold them against what they were sealed with
     ///
     /// From every snapshot, forwards and backwards, and from the table where it is still the newest version. A
-    /// snapshot that is missing or was altered is named.
+    /// snapshot that is missing or was altered is named. With --published a published table is read back instead.
     Verify(Verify),
 
     /// Write the rows of a version into a file: Parquet, CSV or JSON lines
@@ -109,6 +109,12 @@ pub enum Command {
     /// In one transaction: the table holds the old rows or those of the version, and rows that are the same are not
     /// touched. What was written is read back before it counts.
     Checkout(Checkout),
+
+    /// Publish the versions of a dataset as a Delta Lake table, which Spark, DuckDB, Polars and others read
+    ///
+    /// Each version is one commit of the table, with its tag, digest, number of rows and job in the commit's
+    /// userMetadata. Only versions that are not published yet are added, and of each only what it changed.
+    Publish(Publish),
 
     /// Have triggers note every change of a table, so that a version costs what its changes do
     ///
@@ -447,8 +453,27 @@ pub struct Verify {
     #[arg(long, value_name = "TAG", requires = "dataset", visible_alias = "version-id")]
     pub version: Option<String>,
 
+    /// Read back the table that publish made there, and hold each of its versions against what was sealed
+    #[arg(long, value_name = "PLACE", requires = "dataset", conflicts_with = "version")]
+    pub published: Option<String>,
+
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct Publish {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    /// Where the table is: a folder of its own, or s3://, gs:// or az://
+    #[arg(long, value_name = "PLACE")]
+    pub to: String,
+
+    /// Write files anew when some of their rows are gone, for engines that know no deletion vectors (pandas, Daft);
+    /// said when a table is published first
+    #[arg(long)]
+    pub rewrite: bool,
 }
 
 const EXAMPLES: &str = "\

@@ -26,8 +26,17 @@ impl ContentDigest {
 
     /// Adds a row of which the digest is known.
     pub fn add_digest(&mut self, row: &Digest) {
+        self.add_words(words(row.bytes()));
+    }
+
+    /// Adds rows of which the sum is known.
+    pub fn add_sum(&mut self, rows: &Self) {
+        self.add_words(rows.words);
+    }
+
+    fn add_words(&mut self, words: [u64; 4]) {
         let mut carry = false;
-        for (word, other) in self.words.iter_mut().zip(words(row.bytes())).rev() {
+        for (word, other) in self.words.iter_mut().zip(words).rev() {
             let (sum, first) = word.overflowing_add(other);
             let (sum, second) = sum.overflowing_add(u64::from(carry));
             (*word, carry) = (sum, first || second);

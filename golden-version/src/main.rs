@@ -7,6 +7,7 @@ mod chain;
 mod changes;
 mod cli;
 mod commands;
+mod delta;
 mod history;
 mod interrupt;
 mod job;
@@ -66,6 +67,7 @@ fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
         Some(Command::Compact(arguments)) => commands::compact::run(arguments, reporter),
         Some(Command::Checkout(arguments)) => commands::checkout::run(arguments, reporter),
         Some(Command::Jobs(arguments)) => commands::jobs::run(arguments, reporter),
+        Some(Command::Publish(arguments)) => commands::publish::run(arguments, reporter),
         Some(Command::Track(arguments)) => commands::track::run(arguments, reporter),
         Some(Command::Untrack(arguments)) => commands::track::untrack(arguments, reporter),
         Some(Command::Begin(arguments)) => commands::begin::run(arguments, reporter),

@@ -28,49 +28,51 @@ pub fn run(arguments: &cli::Export, reporter: &Reporter) -> Result<ExitCode> {
     place.store.begin(Access::Read)?;
     let chain = Chain::read(place.store.as_mut(), &arguments.dataset.dataset)?;
     let position = chain.position(&arguments.version)?;
-    let report = if arguments.output == Path::new("-") {
+    if arguments.output == Path::new("-") {
         // What stdout has been given cannot be taken back: it gets what has been proven.
         let folder = tempfile::tempdir().context(|| "cannot make a temporary folder")?;
         let path = folder.path().join("rows");
-        let report = export(&mut place, &chain, position, &path, format, reporter)?;
+        write_rows(&mut place, &chain, position, &path, format, reporter)?;
         let mut file = std::fs::File::open(&path).context(|| "cannot read back a temporary file")?;
         io::copy(&mut file, &mut io::stdout().lock())?;
-        report
     } else {
         let path = &arguments.output;
         if path.is_file() && !arguments.force && !(format == Format::Parquet && table_file::is_ours(path)) {
             return Err(Error::environment(format!("{} exists and golden-version did not write it", path.display()))
                 .guidance("choose another name, or replace it with --force"));
         }
-        export(&mut place, &chain, position, path, format, reporter)?
+        write_rows(&mut place, &chain, position, path, format, reporter)?;
+    }
+    let version = chain.versions.get(position).ok_or_else(|| Error::usage("there is no such version"))?;
+    let contents = version.contents();
+    let report = Report {
+        dataset: version.dataset.clone(),
+        version: version.tag.clone(),
+        output: arguments.output.clone(),
+        rows: contents.rows,
+        content_sha256: contents.digest.to_string(),
     };
-    reporter.report(&Report { output: arguments.output.clone(), ..report }, false)?;
+    reporter.report(&report, false)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn export(
+/// Writes a version's rows into a file.
+pub fn write_rows(
     place: &mut Place,
     chain: &Chain,
     position: usize,
     path: &Path,
     format: Format,
     reporter: &Reporter,
-) -> Result<Report> {
+) -> Result<()> {
     let version = chain.versions.get(position).ok_or_else(|| Error::usage("there is no such version"))?;
     let contents = version.contents();
-    let report = Report {
-        dataset: version.dataset.clone(),
-        version: version.tag.clone(),
-        output: path.to_owned(),
-        rows: contents.rows,
-        content_sha256: contents.digest.to_string(),
-    };
     if let Some((file, sha256)) = version.snapshot.as_ref().and_then(|file| Some((file, file.sha256.as_ref()?)))
         && format == Format::Parquet
         && let Some(from) = place.folder.at_hand(file)?
         && table_file::copy(&from, path, sha256)?
     {
-        return Ok(report);
+        return Ok(());
     }
     place.rebuild(chain, position, reporter, |mut rows| {
         let adding = if rows.contents().is_some() { Adding::Changes } else { Adding::Rows };
@@ -80,9 +82,8 @@ fn export(
         }
         let closed = writer.close(rows.contents().unwrap_or_default())?;
         closed.contents.must_be(&contents)?;
-        closed.keep()
-    })?;
-    Ok(report)
+        closed.keep().map(drop)
+    })
 }
 
 #[derive(Serialize)]

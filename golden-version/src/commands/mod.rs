@@ -11,6 +11,8 @@ pub mod jobs;
 pub mod list;
 pub mod log;
 pub mod protect;
+pub mod publish;
+mod published;
 pub mod record;
 mod sealed;
 pub mod show;

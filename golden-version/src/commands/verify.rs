@@ -8,7 +8,7 @@ use golden::{Kind, Result, visible};
 use golden_version::ContentDigest;
 use serde::Serialize;
 
-use super::Place;
+use super::{Place, published};
 use crate::chain::Chain;
 use crate::cli;
 use crate::replay::{Base, Rows, Unsound, candidates, unsound};
@@ -16,8 +16,11 @@ use crate::seal::Tally;
 use crate::snapshots::Condition;
 use crate::store::{Access, Intent};
 
-/// Rebuilds versions.
+/// Rebuilds versions, or reads a published table back.
 pub fn run(arguments: &cli::Verify, reporter: &Reporter) -> Result<ExitCode> {
+    if let (Some(published), Some(dataset)) = (&arguments.published, &arguments.dataset) {
+        return published::run(arguments, published, dataset, reporter);
+    }
     let mut place = Place::with_versions(&arguments.place, Intent::Read, reporter)?;
     place.store.begin(Access::Read)?;
     let mut report = Report::default();

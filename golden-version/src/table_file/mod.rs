@@ -5,6 +5,7 @@ mod classes;
 mod contents;
 mod hashed;
 mod parquet_file;
+mod part;
 mod reading;
 mod spelled;
 #[cfg(test)]
@@ -25,7 +26,10 @@ use golden_version::{Row, RowForm};
 
 pub use self::contents::Contents;
 pub use self::hashed::Hashed;
+pub use self::part::Part;
 use self::reading::Reading;
+pub use self::spelled::Zone;
+pub use self::types::ColumnType;
 pub use self::writer::{Adding, Writer, Written};
 
 /// How the names of the files of versions end.
@@ -108,6 +112,12 @@ pub fn copy(from: &Path, to: &Path, sha256: &str) -> Result<bool> {
 pub fn is_ours(path: &Path) -> bool {
     let file = File::open(path).ok();
     file.is_some_and(|file| reading::types(&file).is_some())
+}
+
+/// How the columns of a Parquet file that this program wrote stand in it.
+pub fn types(path: &Path) -> Result<Vec<ColumnType>> {
+    let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+    reading::types(&file).ok_or_else(|| Error::data(format!("{} is not golden-version's", path.display())))
 }
 
 /// A file's size and the SHA-256 of its bytes.

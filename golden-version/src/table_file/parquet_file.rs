@@ -39,7 +39,8 @@ pub struct ParquetFile {
     open: Option<Open>,
 }
 
-struct Open {
+/// A file of which the columns have types.
+pub struct Open {
     path: PathBuf,
     types: Vec<ColumnType>,
     writer: SerializedFileWriter<Hashed<Output>>,
@@ -86,22 +87,22 @@ impl ParquetFile {
                 none.insert(Open::create(&self.path, &self.form, types)?)
             }
         };
-        rows.into_iter().try_for_each(|row| open.push(row))
+        rows.into_iter().try_for_each(|row| open.push(row).map(drop))
     }
 
     /// Completes it, but for its name.
     pub fn close(mut self, contents: &Contents) -> Result<Hashed<Output>> {
         self.push(Vec::new())?;
         let Some(mut open) = self.open else { return Err(Error::environment("a file that was not begun")) };
-        if open.columns.iter().all(|column| !column.has_misfits) {
-            return open.close(&self.form, contents);
+        if open.fits() {
+            return open.close(&self.form, Some(contents));
         }
         let mut types = open.types.clone();
         for (column, classes) in types.iter_mut().zip(&open.columns).filter(|(_, column)| column.has_misfits) {
             *column = ColumnType::for_all(classes.classes);
         }
         let mut misfits = std::mem::take(&mut open.misfits).finish()?.peekable();
-        let first = open.close(&self.form, contents)?.into_inner().reopen()?;
+        let first = open.close(&self.form, Some(contents))?.into_inner().reopen()?;
         let mut second = Open::create(&self.path, &self.form, types)?;
         for (number, row) in Reading::of(first, Arc::clone(&self.form), &self.path)?.enumerate() {
             let mut row = row?;
@@ -115,12 +116,13 @@ impl ParquetFile {
             }
             second.push(row)?;
         }
-        second.close(&self.form, contents)
+        second.close(&self.form, Some(contents))
     }
 }
 
 impl Open {
-    fn create(path: &Path, form: &RowForm, types: Vec<ColumnType>) -> Result<Self> {
+    /// Begins it.
+    pub fn create(path: &Path, form: &RowForm, types: Vec<ColumnType>) -> Result<Self> {
         let names = form.schema.columns.iter().map(|column| column.name.as_str());
         let fields = names.zip(&types).map(|(name, kind)| kind.field(name)).collect::<Parquet<Vec<_>>>();
         let schema = fields.and_then(|fields| Type::group_type_builder("schema").with_fields(fields).build());
@@ -140,7 +142,14 @@ impl Open {
         Ok(Self { path, types, writer, columns, rows: 0, bytes: 0, total: 0, misfits: Spool::default() })
     }
 
-    fn push(&mut self, row: Row) -> Result<()> {
+    /// Whether every value has come back as it is.
+    pub fn fits(&self) -> bool {
+        self.columns.iter().all(|column| !column.has_misfits)
+    }
+
+    /// Adds a row; how many bytes it takes.
+    pub fn push(&mut self, row: Row) -> Result<usize> {
+        let before = self.bytes;
         for (place, ((cell, kind), column)) in row.into_iter().zip(&self.types).zip(&mut self.columns).enumerate() {
             column.classes |= Classes::of(&cell);
             let value = if cell.is_null() { Ok(None) } else { kind.encode(cell).map(Some) };
@@ -159,7 +168,11 @@ impl Open {
         }
         self.rows += 1;
         self.total += 1;
-        if self.rows >= ROWS || self.bytes >= BYTES { self.flush() } else { Ok(()) }
+        let bytes = self.bytes - before;
+        if self.rows >= ROWS || self.bytes >= BYTES {
+            self.flush()?;
+        }
+        Ok(bytes)
     }
 
     /// Writes a row group.
@@ -181,12 +194,14 @@ impl Open {
         write().map_err(|error| failure(error, &self.path))
     }
 
-    fn close(mut self, form: &RowForm, contents: &Contents) -> Result<Hashed<Output>> {
+    /// Completes it, but for its name. Of a part of a table nobody asks what it contains.
+    pub fn close(mut self, form: &RowForm, contents: Option<&Contents>) -> Result<Hashed<Output>> {
         self.flush()?;
         let json = |error: serde_json::Error| Error::environment(error.to_string());
         let schema = serde_json::to_string(&form.schema).map_err(json)?;
         let types = serde_json::to_string(&self.types).map_err(json)?;
-        for (key, value) in [(SCHEMA, schema), (TYPES, types), (CONTENT, contents.digest.to_string())] {
+        let content = contents.map(|contents| (CONTENT, contents.digest.to_string()));
+        for (key, value) in [(SCHEMA, schema), (TYPES, types)].into_iter().chain(content) {
             self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         self.writer.into_inner().map_err(|error| failure(error, &self.path))

@@ -65,11 +65,11 @@ impl Reading {
         let count = self.left.min(ROWS);
         let mut rows = vec![vec![Cell::Null; self.form.schema.columns.len()]; count];
         for ((kind, place), column) in self.columns.iter().zip(&mut self.open) {
+            let Some(place) = *place else { continue };
             let values = buffer::read(column, count).map_err(|error| damaged(&error, &self.path))?;
             if values.len() != count {
                 return Err(Error::data(format!("{} ends in the middle of a column", self.path.display())));
             }
-            let Some(place) = *place else { continue };
             for (row, value) in rows.iter_mut().zip(values) {
                 if let (Some(cell), Some(value)) = (row.get_mut(place), value) {
                     *cell = kind.decode(value).context(|| self.path.display())?;

@@ -14,6 +14,7 @@ import time
 import deltalake
 import duckdb
 import pyarrow
+import pyarrow.compute as compute
 import pyarrow.parquet
 
 COLUMNS = "id, url, title, status, score, fetched_at, sha256, note"
@@ -59,6 +60,7 @@ class Bench:
         self.program = str(pathlib.Path(arguments.program).resolve())
         self.rows, self.changes, self.runs, self.folder = arguments.rows, arguments.changes, arguments.runs, folder
         self.times = {}
+        self.written = {}
 
     def time(self, name, work):
         start = time.perf_counter()
@@ -88,6 +90,8 @@ def measure(bench):
     duck.execute(f"CREATE TABLE t AS SELECT * FROM '{folder}/t.parquet'")
     deltalake.write_deltalake(str(folder / "delta"), pyarrow.parquet.read_table(folder / "t.parquet"))
     delta = deltalake.DeltaTable(str(folder / "delta"))
+    publish = ("publish", "tracked.db", "--to", "published")
+    bench.version(*publish)
     bench.run("git", "init", "-q", ".")
     dvc = str(pathlib.Path(sys.executable).parent / "dvc")
     bench.run(dvc, "init", "-q")
@@ -116,7 +120,25 @@ def measure(bench):
         source = source.set_column(title, "title", pyarrow.array([f"changed {run}"] * source.num_rows))
         merge = delta.merge(source, "t.id = s.id", source_alias="s", target_alias="t")
         bench.time("deltalake merge", merge.when_matched_update_all().when_not_matched_insert_all().execute)
+        before = below(folder / "published")
+        bench.time("publish", lambda: bench.version(*publish))
+        bench.written.setdefault("publish", []).append(below(folder / "published") - before)
+        # The same changes, spread over the table as they are there.
+        step = bench.rows // bench.changes
+        ours = pyarrow.parquet.read_table(folder / "t.parquet")
+        rest = compute.subtract(ours["id"], compute.multiply(compute.divide(ours["id"], step), step))
+        spread = ours.filter(compute.equal(rest, run))
+        merge = delta.merge(spread, "t.id = s.id", source_alias="s", target_alias="t")
+        before = below(folder / "delta")
+        merged = merge.when_matched_update_all().when_not_matched_insert_all()
+        bench.time("deltalake merge, spread", merged.execute)
+        bench.written.setdefault("deltalake merge, spread", []).append(below(folder / "delta") - before)
     return statistics.median(sizes)
+
+
+def below(folder):
+    """How many bytes the files of a folder have."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def size(database):
@@ -150,9 +172,12 @@ def main():
         ("create, compared", "dvc add", ""),
         ("create, tracked", "deltalake merge", ""),
         ("create, compared", "deltalake merge", ""),
+        ("publish", "deltalake merge, spread", ""),
     ]:
         ours, theirs = bench.median(name), bench.median(peer)
         print(f"| {name} | {ours:.3f} | {peer} | {theirs:.3f} | {ours / theirs:.3f} | {limit} |")
+    ours, theirs = (statistics.median(written) / 1000 for written in bench.written.values())
+    print(f"\nA version that is published writes {ours:.0f} kB, the merge {theirs:.0f} kB.")
     print(f"\nThe database grows by {grown / 1000:.0f} kB a version; a Parquet file of all rows has {parquet / 1000:.0f} kB.")
 
 

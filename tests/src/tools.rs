@@ -79,7 +79,7 @@ pub fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
     if runs(Command::new(&python).args([
         "-c",
-        "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg, numpy, sqlite_vec, faiss, pyarrow, duckdb, polars, jwt, cryptography",
+        "import sqlalchemy, rfc8785, faker, phonenumbers, stdnum, pgvector, psycopg, numpy, sqlite_vec, faiss, pyarrow, duckdb, polars, jwt, cryptography, deltalake",
     ])) {
         return Some(python);
     }

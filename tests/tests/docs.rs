@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use golden::settings::Settings;
-use golden_tests::{Sandbox, content_digest, faiss_index, tools_present};
+use golden_tests::{Sandbox, content_digest, faiss_index, python, tools_present};
 
 const README: &str = include_str!("../../README.md");
 const RULES: &str = include_str!("../../docs/rules.md");
@@ -28,6 +28,7 @@ const VERSIONS: &str = include_str!("../../docs/versions.md");
 const PROGRAMS: [&str; 6] =
     ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version", "faiss-snap"];
 const VERSION_FILES: &str = include_str!("../../docs/version-files.md");
+const PUBLISH: &str = include_str!("../../docs/publish.md");
 const VERSION_COMMANDS: [&str; 20] = [
     "init",
     "create",
@@ -49,6 +50,7 @@ const VERSION_COMMANDS: [&str; 20] = [
     "snapshot",
     "compact",
     "checkout",
+    "publish",
 ];
 
 /// Every page of the documentation, by name.
@@ -331,12 +333,20 @@ fn the_version_commands_run_and_every_option_of_theirs_is_documented() {
         sandbox.sh(command).ok();
     }
     sandbox.sh("golden-version verify").ok();
+    for command in blocks(PUBLISH, "console").flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")) {
+        sandbox.sh(command).ok();
+    }
+    if let Some(python) = python() {
+        sandbox.write("read.py", blocks(PUBLISH, "python").next().expect("how it is read"));
+        sandbox.sh(&format!("{} read.py", python.display())).ok().says("https://example.org");
+    }
     for command in VERSION_COMMANDS {
         let help = sandbox.sh(&format!("golden-version {command} --help")).ok().text();
         let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
         let options = options.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
         for option in options.filter(|option| !["--json", "--quiet", "--help", "--version"].contains(option)) {
-            assert!(VERSIONS.contains(option) || VERSION_FILES.contains(option), "{command} {option}");
+            let documented = [VERSIONS, VERSION_FILES, PUBLISH].iter().any(|page| page.contains(option));
+            assert!(documented, "{command} {option}");
         }
     }
 }

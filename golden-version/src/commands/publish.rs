@@ -23,9 +23,12 @@ use crate::version::{DatasetVersion, Operation};
 pub fn run(arguments: &cli::Publish, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.dataset.place, Intent::Read, reporter)?;
     let dataset = &arguments.dataset.dataset;
-    place.datasets(Some(dataset))?;
     place.store.begin(Access::Read)?;
+    place.datasets(Some(dataset))?;
     let chain = Chain::read(place.store.as_mut(), dataset)?;
+    if chain.versions.is_empty() {
+        return Err(Error::usage(format!("no version of `{dataset}` is sealed")));
+    }
     let home = Home::open(&arguments.to)?;
     home.make()?;
     let mut log = Log::read(&home)?;
@@ -34,9 +37,9 @@ pub fn run(arguments: &cli::Publish, reporter: &Reporter) -> Result<ExitCode> {
     let progress = Progress::start(reporter, "publishing", "versions", Some(missing));
     loop {
         must_begin_with(&chain, &log)?;
+        let removal = removal(&log, arguments.rewrite)?;
         let position = log.published.len();
         let Some(version) = chain.versions.get(position) else { break };
-        let removal = removal(&log, arguments.rewrite)?;
         let publishing = Publishing { home: &home, log: &log, chain: &chain, position, removal, now: now(&log) };
         let Drafted { draft, rows } = publishing.draft(&mut place, reporter)?;
         match draft.commit(&mut log, version, removal)? {

@@ -16,8 +16,8 @@ use crate::store::{Access, Intent};
 /// Reads back what was published of a dataset.
 pub fn run(arguments: &cli::Verify, published: &str, dataset: &str, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.place, Intent::Read, reporter)?;
-    place.datasets(Some(dataset))?;
     place.store.begin(Access::Read)?;
+    place.datasets(Some(dataset))?;
     let chain = Chain::read(place.store.as_mut(), dataset)?;
     let proof = Proof::of(&Home::open(published)?, &chain)?;
     if proof.published.is_empty() && proof.log.is_none() {

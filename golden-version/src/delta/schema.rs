@@ -21,6 +21,12 @@ pub fn delta_type(kind: ColumnType) -> String {
     }
 }
 
+/// Whether readers see the same values in columns of both types.
+fn looks_like(one: ColumnType, other: ColumnType) -> bool {
+    // A text and its JSON are two.
+    delta_type(one) == delta_type(other) && (one == ColumnType::Json) == (other == ColumnType::Json)
+}
+
 /// The columns as the protocol spells them. All may be NULL.
 ///
 /// # Errors
@@ -59,7 +65,7 @@ impl Shape {
             let promised = ColumnType::of(column, None);
             match column.kind {
                 // The first value told how fractions are spelled.
-                CellKind::Any => delta_type(promised) == delta_type(*kind) && *kind != ColumnType::Json,
+                CellKind::Any => looks_like(promised, *kind),
                 _ => promised == *kind,
             }
         })
@@ -70,7 +76,7 @@ impl Shape {
     pub fn continues_as(&self, next: &Self) -> bool {
         let is_same = |name: &String, kind: &ColumnType| {
             let place = next.schema.columns.iter().position(|column| column.name == *name);
-            place.and_then(|place| next.types.get(place)).is_some_and(|other| delta_type(*other) == delta_type(*kind))
+            place.and_then(|place| next.types.get(place)).is_some_and(|other| looks_like(*other, *kind))
         };
         self.schema.key == next.schema.key
             && self.schema.columns.iter().zip(&self.types).all(|(column, kind)| is_same(&column.name, kind))

@@ -67,6 +67,9 @@ pub fn read(home: &Home, vector: &Vector) -> Result<RoaringTreemap> {
     let damaged = || Error::data("the deletion vector is damaged");
     let read = || {
         let file = home.read(&name)?.ok_or_else(|| Error::data("the file is missing"))?;
+        if file.first() != Some(&VERSION) {
+            return Err(damaged());
+        }
         let offset = vector.offset.and_then(|offset| usize::try_from(offset).ok()).unwrap_or(0);
         let rest = file.get(offset..).ok_or_else(damaged)?;
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;

@@ -187,11 +187,14 @@ impl<'t> Draft<'t> {
                 + &lines;
         let number = log.next;
         let name = commit_name(number);
+        // From here on the commit may be there, whatever goes wrong: then its files stay.
+        let fresh = std::mem::take(&mut self.fresh);
+        let is_new = self.home.put_new(&name, lines.as_bytes())?;
         // An answer that got lost leaves our own commit there.
-        if !self.home.put_new(&name, lines.as_bytes())? && self.home.read(&name)?.as_deref() != Some(lines.as_bytes()) {
+        if !is_new && self.home.read(&name)?.as_deref() != Some(lines.as_bytes()) {
+            self.fresh = fresh;
             return Ok(None);
         }
-        self.fresh.clear();
         log.apply(&Commit { number, mark, actions })?;
         log.next += 1;
         Ok(Some(Written { number, bytes: self.bytes + lines.len() as u64 }))

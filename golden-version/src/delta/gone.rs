@@ -76,6 +76,7 @@ impl<'t> Gone<'t> {
         for (name, add) in self.files {
             if can_hold(add, first, last) {
                 self.look_into(name, add, &waiting, &mut is_found)?;
+                self.home.forget(name);
             }
         }
         match waiting.iter().zip(is_found).find(|(_, is_found)| !is_found) {

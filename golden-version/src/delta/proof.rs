@@ -40,6 +40,9 @@ struct Difference {
 /// What becomes of a file: from which published version on.
 type Fates = Vec<(usize, Fate)>;
 
+/// Rows of a file, and the published version from which on they are gone.
+type Deaths = Vec<(u64, usize)>;
+
 impl Proof {
     /// Reads a table, and holds it against the versions.
     pub fn of(home: &Home, chain: &Chain) -> Result<Self> {
@@ -163,7 +166,7 @@ fn add_up(home: &Home, path: &str, fates: &Fates, form: &Arc<RowForm>, differenc
 }
 
 /// From which version on each row of a file is gone, in the order of the rows; and from which on the whole file is.
-fn deaths(home: &Home, add: &Add, fates: &Fates) -> Result<(Vec<(u64, usize)>, Option<usize>)> {
+fn deaths(home: &Home, add: &Add, fates: &Fates) -> Result<(Deaths, Option<usize>)> {
     let mut deaths = Vec::new();
     let mut before = RoaringTreemap::new();
     let mut end = None;

@@ -29,7 +29,7 @@ const PROGRAMS: [&str; 6] =
     ["golden-export", "golden-verify", "golden-import", "golden-embed", "golden-version", "faiss-snap"];
 const VERSION_FILES: &str = include_str!("../../docs/version-files.md");
 const PUBLISH: &str = include_str!("../../docs/publish.md");
-const VERSION_COMMANDS: [&str; 20] = [
+const VERSION_COMMANDS: [&str; 21] = [
     "init",
     "create",
     "begin",

@@ -26,7 +26,7 @@ pub use object_storage::{Azurite, S3, TestBucket};
 pub use postgres::{PgDatabase, Pgvector, Postgres};
 pub use run::Run;
 pub use sandbox::{Sandbox, content_digest};
-pub use tools::{faiss_index, long_form, programs, python, tools_present};
+pub use tools::{clock_library, faiss_index, long_form, programs, python, tools_present};
 pub use versioned::Versioned;
 pub use way::{Trouble, Way};
 

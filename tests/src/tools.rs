@@ -87,6 +87,18 @@ pub fn python() -> Option<PathBuf> {
     None
 }
 
+/// The library that, loaded before a program, has it see another time; or a skip as above.
+pub fn clock_library() -> Option<PathBuf> {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/lib");
+    let installed = std::fs::read_dir(packages).into_iter().flatten().flatten();
+    let library = "site-packages/libfaketime/vendor/libfaketime/src/libfaketime.so.1";
+    let found = installed.map(|python| python.path().join(library)).find(|library| library.is_file());
+    if found.is_none() {
+        skipped("no .venv with libfaketime; scripts/test.sh makes it");
+    }
+    found
+}
+
 /// Whether the long forms were asked for.
 pub fn long_form() -> bool {
     std::env::var_os("GOLDEN_LONG").is_some_and(|value| value != "0")

@@ -227,3 +227,53 @@ fn the_script_passes_everything_on() {
     sandbox.sh(&format!("{script} --scratch scratch")).ok().says("drill: good");
     sandbox.sh(&format!("{script} --document none.json")).exits(3);
 }
+
+/// Starts a drill, and kills it when its embedder is at work, so that what it made is there.
+fn killed(sandbox: &Sandbox, options: &str) {
+    sandbox.sh("mkfifo begun").ok();
+    // One that is started again fails at once.
+    let embed = "mkdir once || exit 1; echo $$ > embedder; echo > begun; exec sleep 600";
+    let drill = format!("exec faiss-snap drill --scratch scratch --queries queries.jsonl --embed '{embed}' {options}");
+    let mut drill = sandbox.bash(&drill).spawn().expect("a drill");
+    sandbox.sh("read x < begun").ok();
+    drill.kill().expect("SIGKILL");
+    drill.wait().expect("an end");
+    // What it had started goes on, or dies of having lost it.
+    sandbox.sh("kill -KILL $(cat embedder)");
+}
+
+#[test]
+fn what_a_killed_one_left_the_next_removes() {
+    let Some((sandbox, _)) = prepared() else { return };
+    killed(&sandbox, "--only snapshot");
+    let left = sandbox.sh("ls -d scratch/faiss-snap-drill-*").ok().text();
+    assert!(sandbox.sh(&format!("ls -R {left}")).text().contains("chunks.index"));
+    // Neither what lives nor what is somebody else's goes with it.
+    sandbox.sh("mkdir scratch/faiss-snap-drill-alive scratch/mine elsewhere && ln -s ../elsewhere scratch/faiss-snap-drill-link").ok();
+    let run = sandbox
+        .sh("exec 9<scratch/faiss-snap-drill-alive && flock 9 && faiss-snap drill --scratch scratch --only snapshot");
+    run.ok().says("drill: good").says("left by a drill that was killed");
+    let there = sandbox.sh("ls scratch").text();
+    assert_eq!(there, "faiss-snap-drill-alive\nfaiss-snap-drill-link\nmine\n");
+    sandbox.sh("rm scratch/faiss-snap-drill-link && rmdir scratch/mine elsewhere").ok();
+    drill(&sandbox, "--only snapshot").ok();
+}
+
+#[test]
+fn a_schema_that_a_killed_one_left_goes_too() {
+    let Some(server) = Postgres::shared() else { return };
+    let Some((sandbox, _)) = prepared() else { return };
+    let scratch = server.database(Pgvector::Present);
+    let schemas = || scratch.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'golden_drill%' ORDER BY 1");
+    let options = format!("--only document --scratch-db '{}'", scratch.url());
+    killed(&sandbox, &options);
+    assert_eq!(schemas().len(), 1);
+    // The server notices on its own that nobody is there any more.
+    let others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while !scratch.rows(others).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    scratch.sql("CREATE SCHEMA golden_drill_of_mine");
+    drill(&sandbox, &options).ok().says("removed the schema golden_drill_2");
+    assert_eq!(schemas(), [["golden_drill_of_mine"]]);
+}

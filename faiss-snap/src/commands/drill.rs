@@ -33,7 +33,7 @@ pub fn run(arguments: &cli::Drill, reporter: &Reporter) -> Result<ExitCode> {
     let queries = arguments.queries.as_deref().map(Queries::read).transpose()?;
     let backups = Backups::new(&arguments.backups.backups);
     let inside = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let scratch = Scratch::make(&inside, &Places::named(&arguments.live)?)?;
+    let scratch = Scratch::make(&inside, &Places::named(&arguments.live)?, reporter)?;
     let searcher = queries.as_ref().map(|queries| Searcher {
         queries,
         k: arguments.k,
@@ -43,7 +43,7 @@ pub fn run(arguments: &cli::Drill, reporter: &Reporter) -> Result<ExitCode> {
     });
 
     let locked = if wants(arguments, Subject::Snapshot) { Some(locked(&backups, reporter)?) } else { None };
-    let schema = scratch_schema(arguments, started_at)?;
+    let schema = scratch_schema(arguments, started_at, reporter)?;
 
     // From here on to where the scratch places are removed, whatever fails is written down.
     let (mut protocol, mut retrieval) = (Protocol::default(), Vec::new());
@@ -101,12 +101,12 @@ fn wants(arguments: &cli::Drill, subject: Subject) -> bool {
     arguments.only.is_none_or(|only| only == subject)
 }
 
-fn scratch_schema(arguments: &cli::Drill, now: DateTime<Utc>) -> Result<Option<ScratchSchema>> {
+fn scratch_schema(arguments: &cli::Drill, now: DateTime<Utc>, reporter: &Reporter) -> Result<Option<ScratchSchema>> {
     let Some(url) = arguments.scratch_db.as_deref().filter(|_| wants(arguments, Subject::Document)) else {
         return Ok(None);
     };
     let settings = Settings::load(arguments.schema.as_deref())?;
-    ScratchSchema::make(url, &Location::find(None)?, &settings.mapping, Stamp::at(now)).map(Some)
+    ScratchSchema::make(url, &Location::find(None)?, &settings.mapping, Stamp::at(now), reporter).map(Some)
 }
 
 fn find_document(arguments: &cli::Drill) -> Result<(PathBuf, String)> {

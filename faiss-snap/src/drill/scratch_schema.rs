@@ -1,5 +1,6 @@
 //! A schema of its own in a database on a PostgreSQL server, for the document; it goes with the rehearsal.
 
+use golden::cli::Reporter;
 use golden::store::postgres::{Server, connect, quote};
 use golden::store::{Address, Location, Mapping};
 use golden::{Context, Error, Result};
@@ -15,8 +16,8 @@ pub struct ScratchSchema {
 }
 
 impl ScratchSchema {
-    /// Makes it in a database that is not the live one.
-    pub fn make(url: &str, live: &Location, mapping: &Mapping, stamp: Stamp) -> Result<Self> {
+    /// Makes it in a database that is not the live one, and takes away what killed drills left there.
+    pub fn make(url: &str, live: &Location, mapping: &Mapping, stamp: Stamp, reporter: &Reporter) -> Result<Self> {
         let Address::Postgres(server) = Location::find(Some(url))?.address else {
             return Err(Error::usage("--scratch-db takes the URL of a database on a PostgreSQL server")
                 .guidance("a SQLite file for the document is made in the scratch folder anyway"));
@@ -34,7 +35,9 @@ impl ScratchSchema {
             return Err(Error::usage("the scratch database is the live one: a drill keeps away from it")
                 .guidance("make another with createdb, and name that"));
         }
+        clear(&mut client, reporter)?;
         let name = format!("golden_drill_{stamp}_{}", std::process::id());
+        claim(&mut client, &name)?;
         let make = format!("CREATE SCHEMA {}", quote(&name));
         client.batch_execute(&make).context(|| "cannot make a schema in the scratch database")?;
         // The last of several wins.
@@ -52,6 +55,33 @@ impl ScratchSchema {
         let drop = format!("DROP SCHEMA {} CASCADE", quote(&self.name));
         self.client.batch_execute(&drop).context(|| format!("cannot remove the schema {}", self.name))
     }
+}
+
+/// Removes the schemas of drills that are no more.
+fn clear(client: &mut Client, reporter: &Reporter) -> Result<()> {
+    const OF_DRILLS: &str = "SELECT nspname::text FROM pg_catalog.pg_namespace \
+         WHERE nspname ~ '^golden_drill_[0-9_]+$' AND pg_catalog.pg_has_role(nspowner, 'USAGE')";
+    for row in client.query(OF_DRILLS, &[])? {
+        let name: String = row.try_get(0)?;
+        if !claim(client, &name)? {
+            continue;
+        }
+        // What the dead one had started may still be at work in it.
+        let drop = format!("SET LOCAL lock_timeout = '5s'; DROP SCHEMA IF EXISTS {} CASCADE", quote(&name));
+        let mut transaction = client.transaction()?;
+        match transaction.batch_execute(&drop).and_then(|()| transaction.commit()) {
+            Ok(()) => reporter.note(format_args!("removed the schema {name}, left by a drill that was killed")),
+            Err(error) => reporter.warn(format_args!("cannot remove the schema {name}: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Locks the name of a schema as long as the connection lives, by which other drills tell whether it is in use. False
+/// where one of them has.
+fn claim(client: &mut Client, name: &str) -> Result<bool> {
+    const LOCK: &str = "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0))";
+    Ok(client.query_one(LOCK, &[&name])?.try_get(0)?)
 }
 
 /// Whether both are one database, by whatever names they go. A live one that does not answer is not the one that did.

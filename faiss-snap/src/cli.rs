@@ -153,6 +153,14 @@ pub struct Create {
 pub struct List {
     #[command(flatten)]
     pub backups: BackupsArgs,
+
+    /// Write a page to look at as well: the snapshots in time, what was checked, drills, and what prune would remove by
+    /// these rules; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub keep: KeepArgs,
 }
 
 #[derive(Args, Debug)]
@@ -296,6 +304,7 @@ Examples:
   faiss-snap create
   faiss-snap create --db data/app.db --faiss data/faiss --backups /mnt/backups --gzip --tag before-import
   faiss-snap list
+  faiss-snap list --html backups.html --keep-daily 7
   faiss-snap verify --all --subset 3/7
   faiss-snap restore 20250101_120000 --after 'systemctl restart app'
   faiss-snap restore --undo

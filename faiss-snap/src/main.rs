@@ -11,6 +11,7 @@ mod journal;
 mod manifest;
 mod open_files;
 mod personal;
+mod plan;
 mod publish;
 mod rebuild;
 mod relative_path;
@@ -24,6 +25,7 @@ mod stamp;
 mod vectors;
 mod verification;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -34,7 +36,12 @@ use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let (cli, matches) = parse::<Cli>();
-    let reporter = Reporter::new(&cli.report, Stream::Stdout);
+    let page = match &cli.command {
+        Some(Command::List(arguments)) => arguments.html.as_deref(),
+        _ => None,
+    };
+    let stdout_is_data = page == Some(Path::new("-"));
+    let reporter = Reporter::new(&cli.report, if stdout_is_data { Stream::Stderr } else { Stream::Stdout });
     reporter.command(&matches);
     finish("faiss-snap", &reporter, run(&cli, &reporter))
 }

@@ -19,7 +19,8 @@ use crate::source::Source;
 pub fn run(cli: &Cli, files: &[PathBuf], reporter: &Reporter) -> Result<ExitCode> {
     let settings = Settings::load(cli.schema.as_deref())?;
     let check = Check { cli, criteria: cli.criteria(&settings), mapping: &settings.mapping, reporter };
-    Report::new(files.iter().map(|file| check.document(file)).collect(), Quotes::under(&settings)).print(reporter)
+    let outcomes = files.iter().map(|file| check.document(file)).collect();
+    Report::new(outcomes, Quotes::under(&settings)).publish(cli.html.as_deref(), reporter)
 }
 
 /// What every document is held against.

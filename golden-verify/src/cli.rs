@@ -42,6 +42,10 @@ pub struct Cli {
     #[arg(long, requires = "against")]
     pub exit_code: bool,
 
+    /// Write the report as a page to look at as well, and what the document is made of; - is standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vectors", "tee", "seal", "self_test"])]
+    pub html: Option<PathBuf>,
+
     /// Rules, and the mapping for databases [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
     #[arg(long, value_name = "FILE", conflicts_with = "seal")]
     pub schema: Option<PathBuf>,
@@ -109,7 +113,8 @@ impl Cli {
 
     pub fn criteria(&self, settings: &Settings) -> Criteria {
         let checksums = if self.require_checksums { Checksums::Required } else { Checksums::Optional };
-        Criteria::new(checksums, self.limits(), settings)
+        let criteria = Criteria::new(checksums, self.limits(), settings);
+        if self.html.is_some() { criteria.telling_composition() } else { criteria }
     }
 }
 
@@ -119,6 +124,7 @@ Examples:
   golden-verify --db data/app.db golden.json.gz
   golden-verify --db data/app.db --vectors
   golden-verify golden.json --against yesterday.json.gz
+  golden-verify golden.json --against yesterday.json.gz --html golden.html
   golden-export | golden-verify --tee --require-checksums | gzip > golden.json.gz
   golden-verify --seal --output golden.json edited.json
   golden-verify --self-test golden.json

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod compare;
+mod composition;
 mod difference;
 mod merge;
 mod normal;
@@ -26,7 +27,8 @@ use crate::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let stdout_is_data = cli.tee || cli.seal && cli.output == Path::new("-");
+    let stdout = Some(Path::new("-"));
+    let stdout_is_data = cli.tee || cli.html.as_deref() == stdout || cli.seal && Some(&*cli.output) == stdout;
     let reporter = Reporter::new(&cli.report, if stdout_is_data { Stream::Stderr } else { Stream::Stdout });
     finish("golden-verify", &reporter, run(&cli, &reporter))
 }

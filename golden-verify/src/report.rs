@@ -1,6 +1,9 @@
 //! What golden-verify says about documents.
 
+mod page;
+
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
@@ -125,6 +128,14 @@ impl Report {
     /// The report on a document and the one it was held against.
     pub fn against(outcomes: Vec<Outcome>, against: Against, quotes: Quotes) -> Self {
         Self { against: Some(against), ..Self::new(outcomes, quotes) }
+    }
+
+    /// Writes the report as a page, where one is wanted, and prints it.
+    pub fn publish(self, page: Option<&Path>, reporter: &Reporter) -> Result<ExitCode> {
+        if let Some(path) = page {
+            page::of(&self).write(path)?;
+        }
+        self.print(reporter)
     }
 
     /// Prints the report; gives the exit code, the worst of all documents'.
@@ -273,7 +284,7 @@ impl Serialize for Report {
 
 fn outcome_json(outcome: &Outcome) -> Value {
     let ok = outcome.failure().is_none();
-    match &outcome.result {
+    let mut json = match &outcome.result {
         Ok(review) => json!({
             "name": outcome.name,
             "ok": ok,
@@ -295,7 +306,11 @@ fn outcome_json(outcome: &Outcome) -> Value {
             "ok": ok,
             "error": {"message": error.message(), "guidance": error.next_step()},
         }),
+    };
+    if let Ok(Review { composition: Some(composition), .. }) = &outcome.result {
+        json["composition"] = json!(composition);
     }
+    json
 }
 
 fn issues_json<C: Copy + Ord + Serialize>(issues: &Issues<C>) -> impl Iterator<Item = Value> {

@@ -4,6 +4,7 @@
 //! - `store`: databases, how their tables map to the document, and how columns become JSON
 //! - `settings`: `golden.toml`
 //! - `personal`: personal data and secrets in text
+//! - `html`: pages for people
 //! - `cli`: what every program does alike: exit codes, files that appear by rename, locks, progress
 //!
 //! Each is a cargo feature, so a program compiles only what it asks for.
@@ -13,6 +14,8 @@ pub mod cli;
 #[cfg(feature = "document")]
 pub mod document;
 mod error;
+#[cfg(feature = "html")]
+pub mod html;
 #[cfg(feature = "document")]
 pub mod parallel;
 #[cfg(feature = "personal")]

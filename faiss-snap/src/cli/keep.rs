@@ -93,11 +93,16 @@ impl Said<'_> {
 }
 
 impl KeepArgs {
+    /// Whether nothing was said.
+    pub fn is_nothing(&self) -> bool {
+        [self.both.said(), self.databases.said(), self.indexes.said()].iter().all(Said::is_nothing)
+    }
+
     /// The policy for a half. Any option replaces the standard one for both halves; what is said for one
     /// half takes the place of the same option without ending, but tags add up.
     pub fn policy(&self, half: Half) -> Policy {
         let (both, databases, indexes) = (self.both.said(), self.databases.said(), self.indexes.said());
-        if [&both, &databases, &indexes].iter().all(|said| said.is_nothing()) {
+        if self.is_nothing() {
             return Policy::standard(half);
         }
         let own = match half {

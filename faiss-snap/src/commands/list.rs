@@ -1,8 +1,11 @@
 //! `list`: the snapshots, and the files that belong to none.
 
+mod page;
+
 use std::fmt;
 use std::process::ExitCode;
 
+use chrono::Utc;
 use golden::cli::Reporter;
 use golden::{Error, Kind, Result};
 use serde::Serialize;
@@ -11,11 +14,23 @@ use super::settled;
 use crate::backups::{Contents, Snapshot, Unreadable};
 use crate::cli;
 use crate::manifest::{Half, Level};
+use crate::plan::Plan;
 use crate::stamp::Stamp;
 
 /// Prints what is in the folder of backups.
 pub fn run(arguments: &cli::List, reporter: &Reporter) -> Result<ExitCode> {
-    let listing = Listing::of(settled(&arguments.backups.backups, reporter)?.contents()?);
+    if arguments.html.is_none() && !arguments.keep.is_nothing() {
+        return Err(Error::usage("what rules would keep is shown on a page only")
+            .guidance("add --html FILE, or ask faiss-snap prune --dry-run"));
+    }
+    let backups = settled(&arguments.backups.backups, reporter)?;
+    let contents = backups.contents()?;
+    if let Some(path) = &arguments.html {
+        let now = Utc::now();
+        let plan = Plan::new(&arguments.keep, &backups, &contents, now)?;
+        page::of(&backups, &contents, &plan, now).write(path)?;
+    }
+    let listing = Listing::of(contents);
     let is_damaged = !listing.unreadable.is_empty();
     reporter.report(&listing, is_damaged)?;
     Ok(if is_damaged { Kind::Data.into() } else { ExitCode::SUCCESS })

@@ -2,26 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::process::ExitCode;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use golden::cli::Reporter;
-use golden::{Error, Kind, Result};
+use golden::{Kind, Result};
 use serde::{Serialize, Serializer};
 
 use super::locked;
 use crate::backups::{Backups, Contents};
-use crate::capture::{Excluded, list};
 use crate::cli;
-use crate::drill::Outcome;
-use crate::manifest::{Entry, Half, Manifest};
+use crate::manifest::Half;
+use crate::plan::Plan;
 use crate::removal::{self, Removal};
-use crate::retention::{Candidate, PassedOver, Reason, Verdict, judge};
+use crate::retention::{PassedOver, Reason, Verdict};
 use crate::stamp::Stamp;
-use crate::verification::{Depth, Problem, Verifier};
-
-const HALVES: [Half; 2] = [Half::Db, Half::Faiss];
 
 /// Removes snapshots, or says which it would.
 pub fn run(arguments: &cli::Prune, reporter: &Reporter) -> Result<ExitCode> {
@@ -29,12 +24,12 @@ pub fn run(arguments: &cli::Prune, reporter: &Reporter) -> Result<ExitCode> {
     let now = Utc::now();
     let outcome = if arguments.dry_run {
         let contents = backups.contents()?;
-        let plan = Plan::new(arguments, &backups, &contents, now)?;
+        let plan = Plan::new(&arguments.keep, &backups, &contents, now)?;
         Report::new(&plan, &contents, Done::Nothing)
     } else {
         let backups = locked(&backups, reporter)?;
         let contents = backups.contents()?;
-        let plan = Plan::new(arguments, &backups, &contents, now)?;
+        let plan = Plan::new(&arguments.keep, &backups, &contents, now)?;
         let removals = plan.removals(&contents);
         if !removals.is_empty() {
             plan.verify_guards(&backups, &contents)?;
@@ -48,85 +43,6 @@ pub fn run(arguments: &cli::Prune, reporter: &Reporter) -> Result<ExitCode> {
     let is_damaged = !outcome.unreadable.is_empty();
     reporter.report(&outcome, false)?;
     Ok(if is_damaged { Kind::Data.into() } else { ExitCode::SUCCESS })
-}
-
-/// What becomes of every half of every snapshot.
-#[derive(Default)]
-struct Plan {
-    verdicts: BTreeMap<Stamp, BTreeMap<Half, Verdict>>,
-    /// What has to be whole before anything of the half goes.
-    guards: BTreeMap<Half, Stamp>,
-}
-
-impl Plan {
-    fn new(arguments: &cli::Prune, backups: &Backups, contents: &Contents, now: DateTime<Utc>) -> Result<Self> {
-        let mut plan = Self::default();
-        for half in HALVES {
-            let manifests = contents.snapshots.iter().map(|snapshot| &snapshot.manifest);
-            let candidates: Vec<_> =
-                manifests.filter(|manifest| manifest.has(half)).map(|manifest| candidate(manifest, half)).collect();
-            let judgement = judge(&arguments.keep.policy(half), &candidates, now);
-            for (stamp, mut verdict) in judgement.verdicts {
-                if let (Verdict::Goes(_), Half::Faiss) = (&verdict, half)
-                    && let Some(name) = foreign_file(backups, contents, stamp)?
-                {
-                    verdict = Verdict::Stays(vec![Reason::HoldsForeign(name)]);
-                }
-                if let (Verdict::Goes(_), Some(guard)) = (&verdict, judgement.guard) {
-                    plan.guards.insert(half, guard);
-                }
-                plan.verdicts.entry(stamp).or_default().insert(half, verdict);
-            }
-        }
-        Ok(plan)
-    }
-
-    fn removals<'c>(&self, contents: &'c Contents) -> Vec<Removal<'c>> {
-        let removal = |(stamp, verdicts): (&Stamp, &BTreeMap<Half, Verdict>)| {
-            let going = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Goes(_)));
-            let halves: BTreeSet<_> = going.map(|(half, _)| *half).collect();
-            let manifest = &contents.find(*stamp).ok()?.manifest;
-            (!halves.is_empty()).then_some(Removal { manifest, halves })
-        };
-        self.verdicts.iter().filter_map(removal).collect()
-    }
-
-    /// The error names the first file that is not as it was when the snapshot was taken.
-    fn verify_guards(&self, backups: &Backups, contents: &Contents) -> Result<()> {
-        let mut verifier = Verifier::new(backups, Depth::Digests, None);
-        for guard in self.guards.values().collect::<BTreeSet<_>>() {
-            if let Some(Problem { file, message }) = verifier.verify(&contents.find(*guard)?.manifest).first() {
-                let file = backups.path(file);
-                let why = format!("nothing was removed, since {guard} is not whole: {} {message}", file.display());
-                return Err(Error::data(why).guidance("take a new snapshot with faiss-snap create, then prune again"));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn candidate(manifest: &Manifest, half: Half) -> Candidate {
-    Candidate {
-        stamp: manifest.stamp,
-        tags: manifest.tags.clone(),
-        is_sound: manifest.is_sound(half),
-        passed_drill: manifest.drill.as_ref().is_some_and(|drill| drill.outcome == Outcome::Passed),
-    }
-}
-
-/// Something in the index folder of a snapshot that is not the snapshot's, and would go with it.
-fn foreign_file(backups: &Backups, contents: &Contents, stamp: Stamp) -> Result<Option<String>> {
-    let folder = backups.path(&stamp.indexes());
-    if !fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
-        return Ok(None);
-    }
-    let entries = contents.find(stamp)?.manifest.indexes.as_ref();
-    let known: BTreeSet<_> =
-        entries.iter().flat_map(|half| &half.entries).map(|Entry { path, .. }| path.as_str()).collect();
-    let listing = list(&folder, &Excluded::new(&[]))?;
-    let unlisted = listing.findings.into_iter().filter_map(|finding| finding.subject);
-    let mut there = listing.found.into_iter().map(|found| found.path.as_str().to_owned()).chain(unlisted);
-    Ok(there.find(|path| !known.contains(path.as_str())))
 }
 
 /// Whether what goes has gone.

@@ -30,9 +30,9 @@ use serde_json::Value;
 use self::describe::describe;
 use self::fields::{FieldChange, changed_members};
 use self::record::Form;
-use self::report::Difference;
-pub use self::report::{Against, OnChange};
+pub use self::report::{Against, Difference, OnChange, totals};
 use self::side::Side;
+pub use self::summary::Tally;
 use crate::cli::Cli;
 use crate::quotes::Quotes;
 use crate::report::{Outcome, Report};
@@ -42,6 +42,9 @@ use crate::review::Criteria;
 pub fn run(cli: &Cli, document: &Path, other: &str, reporter: &Reporter) -> Result<ExitCode> {
     if document == Path::new("-") && other == "-" {
         return Err(Error::usage("standard input can be one of the two documents, not both"));
+    }
+    if cli.html.is_some() && reporter.is_json() {
+        return Err(Error::usage("--html and --json tell of changes in two forms").guidance("run it once for each"));
     }
     let settings = Settings::load(cli.schema.as_deref())?;
     let criteria = cli.criteria(&settings);
@@ -58,8 +61,8 @@ pub fn run(cli: &Cli, document: &Path, other: &str, reporter: &Reporter) -> Resu
     }
     let form = match (reporter.is_json(), reporter.is_quiet()) {
         (true, _) => Form::Json,
-        (false, true) => Form::Counted,
-        (false, false) => Form::Text,
+        (false, true) if cli.html.is_none() => Form::Counted,
+        (false, _) => Form::Text,
     };
     let against = match (old.index, new.index) {
         (Some(old_index), Some(new_index)) => {
@@ -73,7 +76,7 @@ pub fn run(cli: &Cli, document: &Path, other: &str, reporter: &Reporter) -> Resu
         _ => Against::NotCompared,
     };
     let outcomes = [new.outcome, old.outcome].into_iter().flatten().collect();
-    Report::against(outcomes, against, Quotes::under(&settings)).print(reporter)
+    Report::against(outcomes, against, Quotes::under(&settings)).publish(cli.html.as_deref(), reporter)
 }
 
 /// The members of `metadata` that follow from the records.

@@ -66,19 +66,27 @@ impl Against {
 }
 
 impl Difference {
-    fn is_empty(&self) -> bool {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
         self.summary.is_empty() && self.top_level.is_empty()
     }
 
     /// `metadata ~1, analyses +1 -2 ~3`
-    fn changed(&self) -> String {
+    pub fn changed(&self) -> String {
         let top_level = Some(self.top_level.len()).filter(|count| *count > 0).map(|count| format!("metadata ~{count}"));
         let records = Some(self.summary.to_string()).filter(|summary| !summary.is_empty());
         [top_level, records].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// The words for the changes, line by line.
-    fn lines(&self) -> Lines<BufReader<Section>> {
+    /// The words for what changed beside the records.
+    pub fn top_lines(&self) -> String {
+        let mut lines = String::new();
+        self.top_level.iter().for_each(|change| text::field(change, 2, &mut lines));
+        lines
+    }
+
+    /// The words for the changed records, line by line.
+    pub fn lines(&self) -> Lines<BufReader<Section>> {
         BufReader::with_capacity(64 << 10, Section::all(Arc::clone(&self.changes))).lines()
     }
 }
@@ -95,9 +103,7 @@ impl fmt::Display for Against {
         }
         writeln!(f, "{}", difference.changed())?;
         writeln!(f, "  {}", totals(&difference.counts))?;
-        let mut lines = String::new();
-        difference.top_level.iter().for_each(|change| text::field(change, 2, &mut lines));
-        f.write_str(&lines)?;
+        f.write_str(&difference.top_lines())?;
         for line in difference.lines() {
             writeln!(f, "{}", line.map_err(|_| fmt::Error)?)?;
         }
@@ -106,7 +112,7 @@ impl fmt::Display for Against {
 }
 
 /// `3 analyses → 4, 9 chunks, 2 artifacts → 1`
-fn totals([old, new]: &[Counts; 2]) -> String {
+pub fn totals([old, new]: &[Counts; 2]) -> String {
     let of_kinds = [
         (RecordKind::Analysis, old.analyses, new.analyses),
         (RecordKind::Chunk, old.chunks, new.chunks),

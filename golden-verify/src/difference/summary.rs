@@ -42,7 +42,8 @@ impl Summary {
         *self == Self::default()
     }
 
-    fn of_kinds(&self) -> impl Iterator<Item = (RecordKind, Tally)> {
+    /// The numbers of each kind.
+    pub fn of_kinds(&self) -> impl Iterator<Item = (RecordKind, Tally)> {
         RecordKind::ALL.into_iter().zip(self.0)
     }
 }

@@ -16,6 +16,8 @@ use golden::personal::Kind;
 use golden::settings::Settings;
 use golden::{Error, Result};
 
+use crate::composition::Composition;
+
 use self::personal::PersonalDataCheck;
 pub use self::rules::Rule;
 use self::rules::{Noticed, RuleBook, Watch};
@@ -26,6 +28,8 @@ pub struct Criteria {
     limits: Limits,
     rules: RuleBook,
     personal_data: PersonalDataCheck,
+    /// Whether it is told as well what the document is made of.
+    tells_composition: bool,
 }
 
 /// What a record by itself shows.
@@ -33,6 +37,7 @@ pub struct Looked {
     examined: Examined,
     noticed: Noticed,
     personal_data: Issues<Kind>,
+    composition: Option<Box<Composition>>,
 }
 
 impl AsRef<Examined> for Looked {
@@ -56,6 +61,8 @@ pub struct Review {
     pub breaches: Issues<Rule>,
     /// Where personal data stands.
     pub personal_data: Issues<Kind>,
+    /// What the document is made of, if that was asked for.
+    pub composition: Option<Composition>,
 }
 
 impl Review {
@@ -73,7 +80,12 @@ impl Review {
 impl Criteria {
     pub fn new(checksums: Checksums, limits: Limits, settings: &Settings) -> Self {
         let personal_data = PersonalDataCheck::new(&settings.personal_data);
-        Self { checksums, limits, rules: RuleBook::new(&settings.rules), personal_data }
+        Self { checksums, limits, rules: RuleBook::new(&settings.rules), personal_data, tells_composition: false }
+    }
+
+    /// The same, and it is told what the document is made of.
+    pub fn telling_composition(self) -> Self {
+        Self { tells_composition: true, ..self }
     }
 
     pub fn limits(&self) -> Limits {
@@ -86,6 +98,7 @@ impl Criteria {
             examined: examine(kind, place, fields),
             noticed: self.rules.look(kind, place, fields),
             personal_data: self.personal_data.look(place, fields),
+            composition: self.tells_composition.then(|| Box::new(Composition::of(kind, fields))),
         }
     }
 
@@ -116,6 +129,7 @@ pub struct Reviewer<'c> {
     verifier: Verifier,
     watch: Watch,
     personal_data: Issues<Kind>,
+    composition: Option<Composition>,
 }
 
 impl<'c> Reviewer<'c> {
@@ -126,6 +140,7 @@ impl<'c> Reviewer<'c> {
             verifier: Verifier::new(criteria.checksums),
             watch: Watch::new(&criteria.rules),
             personal_data: Issues::default(),
+            composition: criteria.tells_composition.then(Composition::default),
         }
     }
 
@@ -136,18 +151,29 @@ impl<'c> Reviewer<'c> {
                 let looked: &Looked = chunk.fields.as_ref();
                 self.watch.chunk(&chunk.place, &looked.noticed)?;
                 self.personal_data.append(looked.personal_data.clone());
+                self.add(looked);
             }
             Event::Analysis(analysis) => {
                 let looked: &Looked = analysis.fields.as_ref();
                 self.watch.analysis(&analysis.place, analysis.chunks, &looked.noticed)?;
                 self.personal_data.append(looked.personal_data.clone());
                 self.personal_data.name_analysis(&analysis.place.analysis);
+                self.add(looked);
+                if let Some(composition) = &mut self.composition {
+                    composition.take_count(analysis.chunks.unwrap_or_default());
+                }
             }
             Event::End(end) => self.personal_data.append(self.criteria.personal_data.look_at_top(&end.top_level)),
         }
         let Some(verification) = self.verifier.observe(event)? else { return Ok(None) };
         let breaches = self.watch.finish(&verification.counts)?;
         let personal_data = std::mem::take(&mut self.personal_data);
-        Ok(Some(Review { verification, flat: None, breaches, personal_data }))
+        Ok(Some(Review { verification, flat: None, breaches, personal_data, composition: self.composition.take() }))
+    }
+
+    fn add(&mut self, looked: &Looked) {
+        if let (Some(composition), Some(part)) = (&mut self.composition, &looked.composition) {
+            composition.add(part);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// The programs under test, but for the one that links FAISS.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 14] = [
     "-p",
     "golden-export",
     "-p",
@@ -19,6 +19,8 @@ const PROGRAMS: [&str; 12] = [
     "golden-version",
     "-p",
     "faiss-snap",
+    "-p",
+    "xtask",
 ];
 
 /// The folder of the built programs, brought up to date on the first call.

@@ -15,7 +15,7 @@ const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
 const WORKSPACE: &str = include_str!("../../Cargo.toml");
 const DRILLS: &str = include_str!("../../docs/drills.md");
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/");
-const SCRIPTS_WITH_OPTIONS: [&str; 7] = [
+const SCRIPTS_WITH_OPTIONS: [&str; 10] = [
     "dump_sql.sh",
     "load_sql.sh",
     "backup_golden.sh",
@@ -23,6 +23,9 @@ const SCRIPTS_WITH_OPTIONS: [&str; 7] = [
     "rebuild_index.sh",
     "regenerate_embeddings.sh",
     "smoke.sh",
+    "install_timers.sh",
+    "run_job.sh",
+    "version_dataset.sh",
 ];
 const VERSIONS: &str = include_str!("../../docs/versions.md");
 const PROGRAMS: [&str; 6] =
@@ -171,13 +174,26 @@ fn every_option_in_the_documentation_exists() {
         .map(|command| format!("faiss-snap {command}"));
     let of_versions = VERSION_COMMANDS.map(|command| format!("golden-version {command}"));
     let helped = PROGRAMS.iter().map(|program| (*program).to_owned()).chain(commands).chain(of_versions);
+    let helped = helped.chain(["xtask dist".to_owned()]);
     let known: BTreeSet<_> =
         helped.flat_map(|program| words(&sandbox.sh(&format!("{program} --help")).ok().text())).collect();
     let of_script = |script| words(&sandbox.sh(&format!("{SCRIPTS}{script} --help")).ok().says("Example").text());
     let of_scripts = SCRIPTS_WITH_OPTIONS.into_iter().flat_map(of_script).collect();
-    // And those of git, cargo and apt-get, and of whatever embeds.
-    let others =
-        ["--ext-diff", "--info", "--release", "--no-install-recommends", "--nocapture", "--test"].map(str::to_owned);
+    // And those of git, cargo, apt-get and systemctl, of whatever embeds, and for those who package.
+    let others = [
+        "--ext-diff",
+        "--info",
+        "--release",
+        "--no-install-recommends",
+        "--nocapture",
+        "--test",
+        "--locked",
+        "--path",
+        "--now",
+        "--full",
+        "--generate",
+    ]
+    .map(str::to_owned);
     let mut known = &(&known | &of_scripts) | &BTreeSet::from(others);
     let Some(faiss) = faiss_index() else { return };
     for command in ["info", "build", "search", "check"] {

@@ -57,9 +57,19 @@ pub fn generate(mut command: Command, what: Generate) -> Result<()> {
         Generate::Fish => Shell::Fish,
     };
     let name = command.get_name().to_owned();
-    clap_complete::generate(shell, &mut command, name, &mut text);
+    clap_complete::generate(shell, &mut command, name.clone(), &mut text);
+    if shell == Shell::Bash {
+        text = with_reachable_commands(&name, &String::from_utf8_lossy(&text)).into_bytes();
+    }
     io::stdout().write_all(&text)?;
     Ok(())
+}
+
+/// In a program with a hyphen in its name, clap_complete spells the label of a command in one way where it is chosen and in
+/// another where its options are.
+fn with_reachable_commands(name: &str, completions: &str) -> String {
+    let (chosen, listed) = (name.replace('-', "__"), name.replace('-', "__subcmd__"));
+    completions.replace(&format!("\n        {listed}__subcmd__"), &format!("\n        {chosen}__subcmd__"))
 }
 
 /// The program's page, with a section for each of its commands.

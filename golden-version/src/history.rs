@@ -5,7 +5,7 @@ use std::sync::Arc;
 use golden::{Context, Error, Result};
 use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 
-use crate::snapshots::{Condition, Folder};
+use crate::snapshots::{Condition, FileName, Folder};
 use crate::table_file;
 use crate::version::{DatasetVersion, Delta, Moment, Operation, StoredFile};
 
@@ -40,7 +40,7 @@ pub fn write(
     version: &DatasetVersion,
     deltas: impl FnOnce(&mut dyn FnMut(Delta) -> Result<()>) -> Result<()>,
 ) -> Result<StoredFile> {
-    let name = Folder::history_name(&version.dataset, &version.tag);
+    let name = FileName::of_history(version);
     let (file, _) =
         folder.write(name, &form()?, None, |writer| deltas(&mut |delta| writer.write(row(&version.id, delta))))?;
     Ok(file)

@@ -93,6 +93,7 @@ fn every_command_needs_the_scope_that_the_table_says() {
         "create" | "begin" => "--dataset t --tag v2",
         "show" | "protect" | "unprotect" | "snapshot" | "finish" | "record" | "checkout" => "--dataset t --version v1",
         "export" => "--dataset t --version v1 --output -  --format jsonl",
+        "publish" => "--dataset t --to published",
         "diff" => "--dataset t v1",
         _ => "--dataset t",
     };

@@ -269,3 +269,37 @@ fn types_of_postgres() {
     version(&format!("checkout --version v1 --into '{}'", other.url())).ok();
     assert_eq!(other.rows("SELECT t::text FROM t ORDER BY id"), before);
 }
+
+#[test]
+fn two_databases_that_share_a_folder_lose_nothing() {
+    let sandbox = Sandbox::new();
+    let run = |database: &str, command: &str| {
+        sandbox.sh(&format!("golden-version {command} --db {database} --dataset t --snapshots files"))
+    };
+    for (database, rows) in [("one.db", "(1, 'one')"), ("two.db", "(2, 'two'), (3, 'three')")] {
+        sandbox.sql(database, &format!("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES {rows}"));
+        run(database, "create --tag v1").ok();
+        sandbox.sql(database, "UPDATE t SET a = a || '!'");
+        run(database, "create --tag v2").ok();
+        sandbox.sql(database, "UPDATE t SET a = a || '?'");
+        run(database, "create --tag v3").ok();
+        run(database, "compact --chain 1").ok();
+    }
+    for database in ["one.db", "two.db"] {
+        run(database, "verify").ok();
+        // The table cannot stand in for a file.
+        sandbox.sql(database, "DELETE FROM t");
+        run(database, "verify").ok();
+    }
+    let path =
+        |database| sandbox.value(database, "SELECT snapshot_path FROM dataset_versions WHERE version_tag = 'v1'");
+    assert_eq!(path("one.db"), "'t/v1.parquet'");
+    assert_ne!(path("two.db"), path("one.db"));
+    // A version's own file is replaced where it is.
+    sandbox.write("files/t/v1.parquet", "damaged");
+    run("one.db", "snapshot --version v1").ok();
+    assert_eq!(path("one.db"), "'t/v1.parquet'");
+    for database in ["one.db", "two.db"] {
+        run(database, "verify").ok();
+    }
+}

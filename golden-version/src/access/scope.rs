@@ -47,7 +47,7 @@ impl Command {
             | Self::Unprotect(_)
             | Self::Snapshot(_)
             | Self::Compact(_) => &[Scope::CreateVersion],
-            Self::Export(_) => &[Scope::ReadArtifact],
+            Self::Export(_) | Self::Publish(_) => &[Scope::ReadArtifact],
         }
     }
 
@@ -68,6 +68,7 @@ impl Command {
             Self::Diff(diff) => &diff.dataset.place,
             Self::Protect(named) | Self::Unprotect(named) => &named.dataset.place,
             Self::Export(export) => &export.dataset.place,
+            Self::Publish(publish) => &publish.dataset.place,
             Self::Snapshot(snapshot) => &snapshot.dataset.place,
             Self::Compact(compact) => &compact.dataset.place,
             Self::Checkout(checkout) => &checkout.dataset.place,

@@ -15,13 +15,25 @@ use crate::chain::Chain;
 use crate::changes::NetChanges;
 use crate::cli;
 use crate::delta::{Draft, Gone, Home, Log, Parts, Removal, Shape};
+use crate::job::{Job, Running};
 use crate::store::{Access, Intent};
 use crate::table_file::{self, Format};
 use crate::version::{DatasetVersion, Operation};
 
 /// Publishes the versions that are not published yet.
 pub fn run(arguments: &cli::Publish, reporter: &Reporter) -> Result<ExitCode> {
-    let mut place = Place::with_versions(&arguments.dataset.place, Intent::Read, reporter)?;
+    let mut place = Place::with_versions(&arguments.dataset.place, Intent::Write, reporter)?;
+    let job = Job::of("publish")
+        .with("dataset", Some(arguments.dataset.dataset.as_str()))
+        .with("to", Some(arguments.to.as_str()));
+    let job = Running::begin(place.store.as_mut(), job, reporter)?;
+    let published = publish(&mut place, arguments, reporter);
+    let report = job.end(place.store.as_mut(), published, reporter)?;
+    reporter.report(&report, false)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn publish(place: &mut Place, arguments: &cli::Publish, reporter: &Reporter) -> Result<Report> {
     let dataset = &arguments.dataset.dataset;
     place.store.begin(Access::Read)?;
     place.datasets(Some(dataset))?;
@@ -41,7 +53,7 @@ pub fn run(arguments: &cli::Publish, reporter: &Reporter) -> Result<ExitCode> {
         let position = log.published.len();
         let Some(version) = chain.versions.get(position) else { break };
         let publishing = Publishing { home: &home, log: &log, chain: &chain, position, removal, now: now(&log) };
-        let Drafted { draft, rows } = publishing.draft(&mut place, reporter)?;
+        let Drafted { draft, rows } = publishing.draft(place, reporter)?;
         match draft.commit(&mut log, version, removal)? {
             Some(written) => {
                 let (tag, changes) = (version.tag.clone(), rows.map(Changes));
@@ -53,8 +65,7 @@ pub fn run(arguments: &cli::Publish, reporter: &Reporter) -> Result<ExitCode> {
         }
     }
     report.versions = log.published.len();
-    reporter.report(&report, false)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(report)
 }
 
 /// Milliseconds since 1970, later than the last commit.

@@ -12,7 +12,7 @@ use crate::catalog;
 use crate::chain::Chain;
 use crate::cli;
 use crate::job::{Job, Running};
-use crate::snapshots::{Condition, Folder};
+use crate::snapshots::{Condition, FileName};
 use crate::store::{Access, Intent};
 use crate::version::{DatasetVersion, StoredFile};
 
@@ -66,7 +66,7 @@ impl Place {
         let version = chain.versions.get(position).ok_or_else(|| Error::usage("there is no such version"))?;
         let folder = self.folder.clone();
         self.rebuild(chain, position, reporter, |rows| {
-            let name = Folder::snapshot_name(&version.dataset, &version.tag);
+            let name = FileName::of_rows(version);
             let form = rows.form().clone();
             let (file, _) = folder.write(name, &form, Some(version.contents()), |writer| {
                 rows.into_iter().try_for_each(|row| writer.write(row?))

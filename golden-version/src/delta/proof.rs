@@ -129,8 +129,8 @@ fn add_up(home: &Home, path: &str, fates: &Fates, form: &Arc<RowForm>, differenc
     let rows = add.rows()?;
     let (deaths, end) = deaths(home, add, fates)?;
     let file = home.fetch(path)?;
-    let (bytes, sha256) = table_file::measure(&file)?;
-    if bytes != add.size || add.tag(SHA256) != Some(sha256.as_str()) {
+    let measured = table_file::measure(&file)?;
+    if measured.bytes != add.size || add.tag(SHA256) != Some(measured.sha256.as_str()) {
         return Err(Error::data(format!("{}: the file was altered", home.named(path))));
     }
     let mut deaths = deaths.into_iter().peekable();

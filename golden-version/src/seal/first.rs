@@ -6,11 +6,11 @@ use golden::Result;
 use golden_version::RowForm;
 
 use super::tally::Seal;
-use crate::snapshots::Folder;
+use crate::snapshots::{FileName, Folder};
 use crate::store::Store;
 
 /// Writes the table's rows into a file of that name.
-pub fn first(store: &mut dyn Store, folder: &Folder, name: String, form: &Arc<RowForm>) -> Result<Seal> {
+pub fn first(store: &mut dyn Store, folder: &Folder, name: FileName, form: &Arc<RowForm>) -> Result<Seal> {
     let (snapshot, contents) =
         folder.write(name, form, None, |writer| store.each_row(form, &mut |row| writer.write(row)))?;
     let changes = [contents.rows, 0, 0];

@@ -14,7 +14,7 @@ use super::tracked::tracked;
 use crate::catalog;
 use crate::chain::Chain;
 use crate::replay::{Rows, Ways};
-use crate::snapshots::Folder;
+use crate::snapshots::{FileName, Folder};
 use crate::store::Store;
 use crate::tracking::{self, Noted};
 use crate::version::DatasetVersion;
@@ -82,7 +82,7 @@ impl Sealing<'_> {
             return match until {
                 Until::Table => {
                     catalog::adopt_deltas(store, dataset, &self.version.id)?;
-                    let name = Folder::snapshot_name(dataset, &self.version.tag);
+                    let name = FileName::of_rows(self.version);
                     first(store, self.folder, name, &self.form)
                 }
                 Until::Recorded => {

@@ -21,7 +21,7 @@ use serde::Serialize;
 use self::buckets::Buckets;
 use crate::bucket::Bucket;
 use crate::table_file::{Adding, Contents, EXTENSION, Format, Writer, Written};
-use crate::version::StoredFile;
+use crate::version::{DatasetVersion, StoredFile};
 
 /// What stands in file names as it is.
 const UNENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -151,29 +151,10 @@ impl Folder {
         self.at_hand(file)?.ok_or_else(|| Error::data(format!("the file {} is not there", file.path)))
     }
 
-    /// The path, below the folder, of the file of a version's rows: `DATASET/TAG.parquet`.
-    pub fn snapshot_name(dataset: &str, tag: &str) -> String {
-        Self::name(dataset, "", tag)
-    }
-
-    /// The path, below the folder, of the file of a version's deltas: `DATASET/history/TAG.parquet`.
-    pub fn history_name(dataset: &str, tag: &str) -> String {
-        Self::name(dataset, "history/", tag)
-    }
-
-    fn name(dataset: &str, below: &str, tag: &str) -> String {
-        let encoded = |text: &str| match utf8_percent_encode(text, &UNENCODED).to_string() {
-            hidden if hidden.starts_with('.') => format!("%2E{}", &hidden[1..]),
-            plain => plain,
-        };
-        format!("{}/{below}{}.{EXTENSION}", encoded(dataset), encoded(tag))
-    }
-
-    /// Writes a file of rows under such a name, if they are what is expected. One that no version names, left by a
-    /// run that was interrupted, is replaced.
+    /// Writes a file of rows under such a name, if they are what is expected.
     pub fn write(
         &self,
-        name: String,
+        name: FileName,
         form: &Arc<RowForm>,
         expected: Option<Contents>,
         fill: impl FnOnce(&mut Writer) -> Result<()>,
@@ -182,12 +163,14 @@ impl Folder {
             |path, written: Written| StoredFile { path, bytes: Some(written.bytes), sha256: Some(written.sha256) };
         let (file, contents) = match self.root()? {
             Root::Here(root) => {
+                let _alone = here::prepare(&root.join(&name.usual))?;
+                let name = name.free_below(root);
                 let path = root.join(&name);
-                let _alone = here::prepare(&path)?;
                 let (written, contents) = write(&path, form, expected, fill)?;
                 (stored(name, written), contents)
             }
             Root::Bucket(url) => {
+                let name = name.usual;
                 let bucket = self.buckets.open(url)?;
                 let path = self.buckets.new_copy()?;
                 let (written, contents) = write(&path, form, expected, fill)?;
@@ -217,6 +200,47 @@ impl Folder {
         };
         self.seen.borrow_mut().insert(file.clone(), condition);
         Ok(condition)
+    }
+}
+
+/// What a file is called, below the folder.
+pub struct FileName {
+    /// `DATASET/TAG.parquet`, or `DATASET/history/TAG.parquet`.
+    usual: String,
+    /// With the version's id, where something else has the usual name: another database may share the folder.
+    apart: String,
+    /// What the version's file is called now: that is its own, to be replaced.
+    now: Option<String>,
+}
+
+impl FileName {
+    /// Of the file of a version's rows.
+    pub fn of_rows(version: &DatasetVersion) -> Self {
+        Self::new(version, "", version.snapshot.as_ref())
+    }
+
+    /// Of the file of a version's deltas.
+    pub fn of_history(version: &DatasetVersion) -> Self {
+        Self::new(version, "history/", version.history.as_ref())
+    }
+
+    fn new(version: &DatasetVersion, below: &str, now: Option<&StoredFile>) -> Self {
+        let encoded = |text: &str| match utf8_percent_encode(text, &UNENCODED).to_string() {
+            hidden if hidden.starts_with('.') => format!("%2E{}", &hidden[1..]),
+            plain => plain,
+        };
+        let [dataset, tag, id] = [&version.dataset, &version.tag, &version.id].map(|text| encoded(text));
+        Self {
+            usual: format!("{dataset}/{below}{tag}.{EXTENSION}"),
+            apart: format!("{dataset}/{below}{tag}.{id}.{EXTENSION}"),
+            now: now.map(|file| file.path.clone()),
+        }
+    }
+
+    /// The one under which nobody's file is lost.
+    fn free_below(self, root: &Path) -> String {
+        let is_taken = || root.join(&self.usual).symlink_metadata().is_ok();
+        if self.now.as_ref() != Some(&self.usual) && is_taken() { self.apart } else { self.usual }
     }
 }
 
@@ -256,16 +280,4 @@ fn path_of(url: &str) -> Result<PathBuf> {
     path.ok_or_else(|| {
         Error::usage(format!("{url} names no file of this machine")).guidance("file:///FOLDER does, with three slashes")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stay_below_the_folder() {
-        assert_eq!(Folder::snapshot_name("candidate_links", "v2025-09-18-1"), "candidate_links/v2025-09-18-1.parquet");
-        assert_eq!(Folder::snapshot_name("..", "../../x"), "%2E./%2E.%2F..%2Fx.parquet");
-        assert_eq!(Folder::history_name("links", "history"), "links/history/history.parquet");
-    }
 }

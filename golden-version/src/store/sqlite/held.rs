@@ -21,10 +21,10 @@ pub struct HeldJobs {
 
 impl HeldJobs {
     /// Of a database; whatever links lead to it.
-    pub fn beside(database: &Path) -> Result<Self> {
-        let mut prefix = database.canonicalize().context(|| database.display())?.into_os_string();
+    pub fn beside(database: &Path) -> Self {
+        let mut prefix = database.canonicalize().unwrap_or_else(|_| database.to_owned()).into_os_string();
         prefix.push(".job-");
-        Ok(Self { prefix: prefix.into(), locks: HashMap::new() })
+        Self { prefix: prefix.into(), locks: HashMap::new() }
     }
 
     /// Locks the file of a job; false where another process has.

@@ -36,12 +36,12 @@ impl File {
             Intent::Read => open_for_reading(path)?,
             Intent::Write => open_for_writing(path, PATIENCE)?,
         };
-        Ok(Self { connection, path: path.to_owned(), held: HeldJobs::beside(path)? })
+        Ok(Self { connection, path: path.to_owned(), held: HeldJobs::beside(path) })
     }
 
     /// What a file would be that is not there yet.
     pub fn nothing(path: &Path) -> Result<Self> {
-        Ok(Self { connection: Connection::open_in_memory()?, path: path.to_owned() })
+        Ok(Self { connection: Connection::open_in_memory()?, path: path.to_owned(), held: HeldJobs::beside(path) })
     }
 }
 

@@ -88,10 +88,6 @@ impl Running {
         }
         job.parameters.extend(reporter.known("subject").map(|subject| ("subject".to_owned(), subject)));
         store.begin(Access::Change(""))?;
-        if !store.has_table("jobs")? {
-            // Versions may be older than their jobs.
-            catalog::create_tables(store)?;
-        }
         let id = match &job.given {
             Some(id) => {
                 catalog::job_must_exist(store, id)?;

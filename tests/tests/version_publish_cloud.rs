@@ -80,7 +80,8 @@ fn two_who_publish_at_once_make_each_version_once() {
 #[test]
 fn a_store_that_fails_leaves_whole_versions() {
     let Some(cloud) = Cloud::new() else { return };
-    for skip in 0..6 {
+    // Each run gets a little further: version 1 is two objects, the others are three.
+    for skip in 0..4 {
         cloud.bucket.way.trouble("PUT", skip, u32::MAX, Trouble::SlowDown);
         cloud.run("publish --to").exits(3).one_error().says("SlowDown");
         cloud.bucket.way.clear();

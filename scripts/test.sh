@@ -45,12 +45,14 @@ PATH=$PATH:$PWD/.venv/bin
 command -v cmake >/dev/null || .venv/bin/pip install --quiet --disable-pip-version-check cmake
 export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-2}
 
+# Signals as a terminal leaves them: under nohup and in the background some are ignored, and tests send them.
+run() { env --default-signal=HUP,INT,QUIT cargo test "$@"; }
 if (($#)); then
-  cargo test "$@"
+  run "$@"
   exit
 fi
 packages=(--workspace)
 command -v cmake >/dev/null && command -v c++ >/dev/null || packages+=(--exclude faiss-index)
 # The tests run the programs: built here together with the tests, nothing is compiled twice.
 cargo build "${packages[@]}" --all-targets
-GOLDEN_PROGRAMS=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd) cargo test "${packages[@]}" --no-fail-fast
+GOLDEN_PROGRAMS=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd) run "${packages[@]}" --no-fail-fast

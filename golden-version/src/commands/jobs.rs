@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::{Error, Result, visible};
+use golden::{Result, visible};
 use serde::Serialize;
 
 use super::Place;
@@ -17,9 +17,6 @@ pub fn run(arguments: &cli::Jobs, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::with_versions(&arguments.place, Intent::Read, reporter)?;
     let store = place.store.as_mut();
     store.begin(Access::Read)?;
-    if !store.has_table("jobs")? {
-        return Err(Error::usage("this database has no table jobs").guidance("golden-version init makes one"));
-    }
     let jobs = catalog::last_jobs(store, arguments.dataset.as_deref(), arguments.limit as usize)?;
     reporter.report(&Jobs { jobs }, false)?;
     Ok(ExitCode::SUCCESS)

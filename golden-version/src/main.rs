@@ -8,6 +8,7 @@ mod changes;
 mod cli;
 mod commands;
 mod delta;
+mod durable;
 mod history;
 mod interrupt;
 mod job;

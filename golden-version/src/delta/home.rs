@@ -3,12 +3,13 @@
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use golden::{Context, Error, Result};
 use tempfile::TempDir;
 
 use crate::bucket::Bucket;
+use crate::durable;
 
 /// The folder of the log in that of the table.
 pub const LOG: &str = "_delta_log";
@@ -53,7 +54,7 @@ impl Home {
                 return Err(Error::usage(what).guidance("publish into a folder of its own"));
             }
         }
-        make(&log).context(|| format!("cannot make the folder {}", log.display()))
+        durable::make_folder(&log).context(|| format!("cannot make the folder {}", log.display()))
     }
 
     /// A file's name for people.
@@ -151,16 +152,4 @@ impl Home {
     pub fn discard(&self, name: &str) {
         let _ = fs::remove_file(self.place(name));
     }
-}
-
-/// Makes a folder and those above it, and has each stand on disk.
-fn make(folder: &Path) -> std::io::Result<()> {
-    let Some(above) = folder.parent().filter(|_| !folder.is_dir()) else { return Ok(()) };
-    make(above)?;
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let above = if above == Path::new("") { Path::new(".") } else { above };
-    File::open(above)?.sync_all()
 }

@@ -7,13 +7,14 @@ use golden::cli::Lock;
 use golden::{Context, Result};
 
 use super::Condition;
+use crate::durable;
 use crate::table_file;
 use crate::version::StoredFile;
 
 /// Sees to it that a file can be written, by nobody else while the lock is held.
 pub fn prepare(path: &Path) -> Result<Option<Lock>> {
     let Some(folder) = path.parent() else { return Ok(None) };
-    make(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+    durable::make_folder(folder).context(|| format!("cannot make the folder {}", folder.display()))?;
     // Whoever has it is alone: what others left there is nobody's.
     let lock = Lock::take(&folder.join(".lock"), "another golden-version")?;
     remove_debris(folder);
@@ -43,16 +44,4 @@ fn remove_debris(folder: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-/// Makes a folder and those above it, and has each stand on disk.
-fn make(folder: &Path) -> std::io::Result<()> {
-    let Some(above) = folder.parent().filter(|_| !folder.is_dir()) else { return Ok(()) };
-    make(above)?;
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let above = if above == Path::new("") { Path::new(".") } else { above };
-    fs::File::open(above)?.sync_all()
 }

@@ -10,7 +10,7 @@ run() {
   bash -o pipefail -c "$*"
 }
 
-say 'Building the programs (the first time takes a minute or two)'
+say 'Building the programs (the first time takes some minutes)'
 cargo build --release -p golden-export -p golden-verify -p golden-import -p golden-embed
 
 target=${CARGO_TARGET_DIR:-target}

@@ -63,20 +63,32 @@ pub(crate) enum Fraction {
 
 /// Writes date and time with what stands between them.
 pub(crate) fn spell(instant: NaiveDateTime, separator: char, fraction: Fraction) -> String {
-    let (date, time) = (instant.date(), instant.time());
-    let seconds = format!(
-        "{:04}-{:02}-{:02}{separator}{:02}:{:02}:{:02}",
-        date.year(),
-        date.month(),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    );
-    match fraction {
-        Fraction::Absent => seconds,
-        Fraction::SixDigits => format!("{seconds}.{:06}", time.nanosecond() / 1000),
+    let mut text = String::with_capacity("YYYY-MM-DDTHH:MM:SS.ffffffZ".len());
+    match u32::try_from(instant.year()) {
+        Ok(year) if year <= 9999 => push_digits(&mut text, year, 4),
+        _ => text += &format!("{:04}", instant.year()),
     }
+    for (before, number) in [
+        ('-', instant.month()),
+        ('-', instant.day()),
+        (separator, instant.hour()),
+        (':', instant.minute()),
+        (':', instant.second()),
+    ] {
+        text.push(before);
+        push_digits(&mut text, number, 2);
+    }
+    if fraction == Fraction::SixDigits {
+        text.push('.');
+        push_digits(&mut text, instant.nanosecond() / 1000, 6);
+    }
+    text
+}
+
+/// Appends a number's last digits: much quicker than formatting it.
+fn push_digits(text: &mut String, number: u32, digits: u32) {
+    let digit = |place: u32| char::from_digit(number / 10_u32.pow(place) % 10, 10);
+    text.extend((0..digits).rev().filter_map(digit));
 }
 
 /// The timestamp in normal form, if `text` is one.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use golden::document::{Fields, RecordKind};
-use golden::store::{Column, NormalAnalysis, NormalRow, Schema, Table};
+use golden::store::{Column, Schema, Table};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
+
+use crate::record::Record;
 
 /// What `--drop-column` and `--set` ask for.
 pub struct Requests {
@@ -120,16 +122,19 @@ struct SeenKind {
 
 impl Seen {
     /// Takes note of a record.
-    pub fn row(&mut self, kind: RecordKind, row: &NormalRow) {
+    pub fn record(&mut self, record: &Record) {
+        let (kind, row) = (record.kind, &record.row);
         let seen = self.kinds.entry(kind).or_default();
         seen.records += 1;
         seen.without_id += u64::from(row.id.is_none());
         seen.present.resize(row.present.len(), false);
-        seen.null.resize(row.columns.len(), (0, None));
-        for (index, stored) in row.columns.iter().enumerate() {
-            seen.present[index] |= row.present[index];
-            if *stored == Stored::Null {
-                let (count, first) = &mut seen.null[index];
+        seen.null.resize(record.null.len(), (0, None));
+        for ((seen, present), (nulls, null)) in
+            seen.present.iter_mut().zip(&row.present).zip(seen.null.iter_mut().zip(&record.null))
+        {
+            *seen |= present;
+            if *null {
+                let (count, first) = nulls;
                 *count += 1;
                 first.get_or_insert_with(|| row.id.clone().unwrap_or_default());
             }
@@ -139,12 +144,9 @@ impl Seen {
         }
     }
 
-    /// Takes note of an analysis with its findings and artifacts.
-    pub fn analysis(&mut self, analysis: &NormalAnalysis) {
-        self.row(RecordKind::Analysis, &analysis.row);
-        analysis.findings.iter().for_each(|row| self.row(RecordKind::Finding, row));
-        analysis.artifacts.iter().for_each(|row| self.row(RecordKind::Artifact, row));
-        self.unknown_kinds.extend(&analysis.unknown_kinds);
+    /// Takes note of kinds for which the database has no table.
+    pub fn unknown_kinds(&mut self, kinds: &[RecordKind]) {
+        self.unknown_kinds.extend(kinds);
     }
 
     /// How many records of a kind there are.

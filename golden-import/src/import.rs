@@ -21,6 +21,7 @@ use crate::embed::Embedding;
 use crate::embedder::{EmbedCommand, Maker};
 use crate::origins::Change;
 use crate::plan::{Job, Mode};
+use crate::record::Form;
 use crate::report::Report;
 use crate::stage::stage;
 use crate::staging::{Leftovers, Staging, beside};
@@ -103,9 +104,10 @@ struct Import<'a> {
 impl Import<'_> {
     fn run(&self, document: &Document, staging: &mut Staging) -> Result<Report> {
         let Self { cli, reporter, target, .. } = *self;
-        staging.prepare(&target.schema)?;
+        let form = Form { dialect: target.dialect(), embeds: self.embedding.is_some() };
+        staging.prepare(&target.schema, form)?;
         let progress = Progress::start(reporter, "staging", "analyses", None);
-        let staged = stage(target, self.requests, document, staging, &progress)?;
+        let staged = stage(target, self.requests, document, staging, form, &progress)?;
         drop(progress);
         let tables = covered(&target.schema, &staged.seen, &document.metadata, self.requests)?;
         let unidentified = staged.seen.unidentified()?;
@@ -121,6 +123,7 @@ impl Import<'_> {
             dialect: target.dialect(),
             schema: &target.schema,
             staging: staging.path(),
+            lines: staging.lines(),
             covered: &tables,
             unidentified: &unidentified,
             chunks: staged.seen.count(RecordKind::Chunk),

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::cli::OnConflict;
 use crate::columns::Covered;
+use crate::lines::Lines;
 use crate::staging::column_name;
 use crate::target::{Dialect, Session};
 use crate::vectors::Vectors;
@@ -43,6 +44,8 @@ pub struct Job<'a> {
     pub schema: &'a Schema,
     /// The staging file.
     pub staging: &'a Path,
+    /// The records, where they are not in it.
+    pub lines: Option<&'a Lines>,
     /// The columns that the document speaks of.
     pub covered: &'a [Covered],
     /// Kinds whose records came without ids into tables that give ids themselves.
@@ -78,6 +81,11 @@ impl Job<'_> {
     /// What the document says about one kind.
     pub fn covered(&self, kind: RecordKind) -> Option<&Covered> {
         self.covered.iter().find(|covered| covered.table.kind == kind)
+    }
+
+    /// The records as lines of COPY.
+    pub fn lines(&self) -> Result<&Lines> {
+        self.lines.ok_or_else(|| Error::environment("the document was staged for another database"))
     }
 
     /// The schema as far as the document speaks of it: what can be compared.

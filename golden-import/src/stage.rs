@@ -1,19 +1,21 @@
 //! Reads the document, checks it, and stages what the database will hold.
 
-use std::mem;
-
 use golden::cli::Progress;
 use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
-use golden::document::{Digest, End, Event, Fields, Place, RecordKind, read_with};
-use golden::store::{NormalAnalysis, NormalChunk, NormalRow, Normaliser, Schema};
+use golden::document::{AnalysisForm, Digest, End, Event, Fields, Place, RecordKind, read_with};
+use golden::spill::Sorter;
+use golden::store::{NormalAnalysis, Normaliser, Schema};
 use golden::{Context, Error, Kind, Result};
-use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
 use crate::columns::{Requests, Seen};
 use crate::document::Document;
-use crate::staging::{Staging, spelled};
-use crate::target::{Dialect, Target};
+use crate::record::{Form, Record};
+use crate::staging::Staging;
+use crate::target::Target;
+
+/// How much memory the digests of an analysis's chunks take until they are sorted outside of it.
+const SORTED: usize = 4 << 20;
 
 /// What was learnt while staging.
 pub struct Staged {
@@ -43,8 +45,17 @@ struct Prepared {
 }
 
 enum Encoded {
-    Chunk(Box<NormalChunk>),
-    Analysis(Box<NormalAnalysis>),
+    Chunk {
+        chunk: Box<Record>,
+        /// In normal form; none where that is how it was written.
+        digest: Option<Digest>,
+    },
+    Analysis {
+        analysis: Box<Record>,
+        children: Vec<Record>,
+        form: AnalysisForm,
+        unknown_kinds: Vec<RecordKind>,
+    },
 }
 
 impl AsRef<Examined> for Prepared {
@@ -54,25 +65,38 @@ impl AsRef<Examined> for Prepared {
 }
 
 /// The digests of the chunks of the analysis that is being read.
-#[derive(Default)]
 struct ChunkDigests {
     digests: Vec<Digest>,
+    sorter: Sorter,
     last: Vec<u8>,
     is_unordered: bool,
 }
 
+impl Default for ChunkDigests {
+    fn default() -> Self {
+        Self { digests: Vec::new(), sorter: Sorter::new(SORTED), last: Vec::new(), is_unordered: false }
+    }
+}
+
 impl ChunkDigests {
-    fn push(&mut self, order: &[u8], digest: Digest) {
+    fn push(&mut self, order: &[u8], digest: Digest) -> Result<()> {
         self.is_unordered |= order < self.last.as_slice();
         self.last.clear();
         self.last.extend_from_slice(order);
         self.digests.push(digest);
+        self.sorter.push(&[order, digest.bytes()].concat(), &[])
     }
 
     /// Takes them, in normal form's order.
-    fn take(&mut self, staging: &Staging) -> Result<Vec<Digest>> {
-        let Self { digests, is_unordered, .. } = std::mem::take(self);
-        if is_unordered { staging.chunk_digests(digests.len()) } else { Ok(digests) }
+    fn take(&mut self) -> Result<Vec<Digest>> {
+        let Self { mut digests, sorter, is_unordered, .. } = std::mem::take(self);
+        if is_unordered {
+            for (digest, sorted) in digests.iter_mut().zip(sorter.finish()?) {
+                let (key, _) = sorted?;
+                *digest = key.last_chunk().copied().map_or(*digest, Digest::from_bytes);
+            }
+        }
+        Ok(digests)
     }
 }
 
@@ -82,21 +106,24 @@ pub fn stage(
     requests: &Requests,
     document: &Document,
     staging: &mut Staging,
+    form: Form,
     progress: &Progress,
 ) -> Result<Staged> {
-    let (schema, dialect) = (&target.schema, target.dialect());
+    let schema = &target.schema;
     let normaliser = Normaliser::new(schema, requests.dropped.clone());
-    let prepare = |kind: RecordKind, place: &Place, fields: Fields| {
+    let lists_index = document.lists(RecordKind::Chunk, "chunk_index");
+    let prepare = |kind: RecordKind, place: &Place, is_sealed, fields: Fields| {
         let examined = examine(kind, place, &fields);
         let encoded = match kind {
-            RecordKind::Chunk => normaliser.chunk(place, fields).map(|mut chunk| {
-                spell(schema, RecordKind::Chunk, &mut chunk.row);
-                Encoded::Chunk(Box::new(chunk))
-            }),
-            _ => normaliser.analysis(fields).map(|mut analysis| {
-                spell_analysis(schema, dialect, &mut analysis);
-                Encoded::Analysis(Box::new(analysis))
-            }),
+            RecordKind::Chunk => {
+                let text = if form.embeds { text_digest(&fields) } else { None };
+                normaliser.chunk(place, fields).map(|chunk| {
+                    let chunk = if is_sealed || lists_index { chunk } else { chunk.with_index() };
+                    let record = Record::new(kind, chunk.row, text, schema, form);
+                    Encoded::Chunk { chunk: Box::new(record), digest: chunk.digest }
+                })
+            }
+            _ => normaliser.analysis(fields).map(|analysis| encode_analysis(analysis, schema, form)),
         };
         Prepared { examined, encoded: encoded.map_err(|error| error.context(place)) }
     };
@@ -105,37 +132,34 @@ pub fn stage(
     let mut refused: Option<Error> = None;
     let mut chunks = ChunkDigests::default();
     let mut position = 0;
-    let lists_index = document.lists(RecordKind::Chunk, "chunk_index");
     let mut finished = None;
     read_with(document.reader()?, document.limits, prepare, |event| {
         let verification = verifier.observe(&event)?;
         match event {
             Event::Chunk(chunk) => {
                 match chunk.fields.encoded {
-                    Ok(Encoded::Chunk(normal)) => {
-                        let is_normal = chunk.sealed.is_some() || lists_index;
-                        let normal = if is_normal { *normal } else { normal.with_index() };
-                        let digest = normal.digest.unwrap_or(chunk.digest);
-                        seen.row(RecordKind::Chunk, &normal.row);
-                        chunks.push(&normal.row.order, digest);
-                        staging.chunk(normal, position, digest)?;
+                    Ok(Encoded::Chunk { chunk: record, digest }) => {
+                        let digest = digest.unwrap_or(chunk.digest);
+                        seen.record(&record);
+                        chunks.push(&record.row.order, digest)?;
+                        staging.chunk(*record, position, digest)?;
                     }
-                    Ok(Encoded::Analysis(_)) => {}
+                    Ok(Encoded::Analysis { .. }) => {}
                     Err(error) => drop(refused.get_or_insert(error)),
                 }
                 position += 1;
             }
             Event::Analysis(analysis) => {
-                let digests = chunks.take(staging)?;
+                let digests = chunks.take()?;
                 position = 0;
                 match analysis.fields.encoded {
-                    Ok(Encoded::Analysis(normal)) => {
-                        seen.analysis(&normal);
-                        let digest = normal.form.digest(&digests);
-                        staging.analysis(*normal, digest)?;
+                    Ok(Encoded::Analysis { analysis, children, form, unknown_kinds }) => {
+                        seen.unknown_kinds(&unknown_kinds);
+                        std::iter::once(&*analysis).chain(&children).for_each(|record| seen.record(record));
+                        staging.analysis(*analysis, children, form.digest(&digests))?;
                         progress.advance(1);
                     }
-                    Ok(Encoded::Chunk(_)) => {}
+                    Ok(Encoded::Chunk { .. }) => {}
                     Err(error) => drop(refused.get_or_insert(error)),
                 }
             }
@@ -158,30 +182,20 @@ pub fn stage(
     Ok(Staged { seen, verification })
 }
 
-/// Spells a record's values as the target takes them.
-fn spell(schema: &Schema, kind: RecordKind, row: &mut NormalRow) {
-    let Some(table) = schema.table(kind) else { return };
-    for (column, stored) in table.columns.iter().zip(&mut row.columns) {
-        *stored = spelled(column.affinity, mem::replace(stored, Stored::Null));
-    }
+/// The digest of a chunk's text: what a vector is made from.
+fn text_digest(fields: &Fields) -> Option<Digest> {
+    fields.get("content").and_then(Value::as_str).map(|text| Digest::of(text.as_bytes()))
 }
 
-/// As [`spell`], for an analysis and what belongs to it. A server's rows are read back one by one where they lie,
-/// so each has a digest of its own; a chunk has one anyway.
-fn spell_analysis(schema: &Schema, dialect: Dialect, analysis: &mut NormalAnalysis) {
-    let rows = [
-        (RecordKind::Analysis, std::slice::from_mut(&mut analysis.row)),
-        (RecordKind::Finding, analysis.findings.as_mut_slice()),
-        (RecordKind::Artifact, analysis.artifacts.as_mut_slice()),
-    ];
-    for (kind, rows) in rows {
-        let Some(table) = schema.table(kind) else { continue };
-        for row in rows {
-            if dialect == Dialect::Postgres {
-                row.seal(table);
-            }
-            spell(schema, kind, row);
-        }
+fn encode_analysis(analysis: NormalAnalysis, schema: &Schema, form: Form) -> Encoded {
+    let record = |kind, row| Record::new(kind, row, None, schema, form);
+    let findings = analysis.findings.into_iter().map(|row| record(RecordKind::Finding, row));
+    let artifacts = analysis.artifacts.into_iter().map(|row| record(RecordKind::Artifact, row));
+    Encoded::Analysis {
+        children: findings.chain(artifacts).collect(),
+        analysis: Box::new(record(RecordKind::Analysis, analysis.row)),
+        form: analysis.form,
+        unknown_kinds: analysis.unknown_kinds,
     }
 }
 

@@ -2,8 +2,9 @@
 //! server, among the user's files.
 //!
 //! A SQLite database of its own, so that applying it is set-wise SQL inside one transaction of the
-//! target. It is written without syncing: after a power cut it is thrown away, not trusted. A dry run
-//! stages in a folder of its own, so that it neither disturbs an import nor what one left behind.
+//! target. For PostgreSQL the records themselves are lines of COPY in files of their own, and the database
+//! holds what is looked up. It is written without syncing: after a power cut it is thrown away, not trusted. A dry
+//! run stages in a folder of its own, so that it neither disturbs an import nor what one left behind.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -13,14 +14,17 @@ use golden::cli::Lock;
 use golden::document::canonical::DigestArray;
 use golden::document::{Digest, RecordKind};
 use golden::store::postgres::Type;
-use golden::store::{Affinity, NormalAnalysis, NormalChunk, NormalRow, Schema};
+use golden::store::{Affinity, Schema};
 use golden::{Context, Error, Kind, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
 
+use crate::lines::Lines;
+use crate::record::{Form, Record};
+
 /// How many columns a staged record has beside its table's.
-const OWN_COLUMNS: usize = 8;
+const OWN_COLUMNS: usize = 7;
 
 /// Analyses between commits.
 const COMMIT_EVERY: i64 = 10;
@@ -40,6 +44,7 @@ pub struct Staging {
     connection: Connection,
     /// By kind, the statement that inserts a record.
     insertions: BTreeMap<RecordKind, String>,
+    lines: Option<Lines>,
     analyses: i64,
     chunks: i64,
     /// Held against a second importer.
@@ -97,22 +102,28 @@ impl Staging {
             .context(cannot_stage)?;
         connection.set_prepared_statement_cache_capacity(16);
         let insertions = BTreeMap::new();
-        Ok(Self { path, connection, insertions, analyses: 0, chunks: 0, _lock: None, _folder: None })
+        Ok(Self { path, connection, insertions, lines: None, analyses: 0, chunks: 0, _lock: None, _folder: None })
     }
 
-    /// Makes a table for each of the target's.
-    pub fn prepare(&mut self, schema: &Schema) -> Result<()> {
+    /// Makes a place for the records of each of the target's tables.
+    pub fn prepare(&mut self, schema: &Schema, form: Form) -> Result<()> {
         for table in schema.tables() {
-            let columns: Vec<_> = (0..table.columns.len()).map(column_name).collect();
+            let columns = if form.has_columns(table.kind) { table.columns.len() } else { 0 };
+            let names: Vec<_> = (0..columns).map(|index| format!(", {}", column_name(index))).collect();
             self.connection.execute_batch(&format!(
                 "DROP TABLE IF EXISTS {0};
                  CREATE TABLE {0}(seq INTEGER PRIMARY KEY, parent INTEGER, position INTEGER, name TEXT,
-                                  sort BLOB, digest BLOB, row BLOB, text BLOB, {1});",
+                                  sort BLOB, digest BLOB, text BLOB{1});",
                 table.kind.plural(),
-                columns.join(", "),
+                names.concat(),
             ))?;
-            let marks = vec!["?"; OWN_COLUMNS + columns.len()].join(", ");
-            self.insertions.insert(table.kind, format!("INSERT INTO {} VALUES({marks})", table.kind.plural()));
+            if columns > 0 || table.kind == RecordKind::Analysis {
+                let marks = vec!["?"; OWN_COLUMNS + columns].join(", ");
+                self.insertions.insert(table.kind, format!("INSERT INTO {} VALUES({marks})", table.kind.plural()));
+            }
+        }
+        if form.has_lines() {
+            self.lines = Some(Lines::new(folder_of(&self.path))?);
         }
         self.connection.execute_batch("BEGIN")?;
         Ok(())
@@ -128,66 +139,65 @@ impl Staging {
         &self.connection
     }
 
+    /// The lines for COPY, where the target takes those.
+    pub fn lines(&self) -> Option<&Lines> {
+        self.lines.as_ref()
+    }
+
     /// Stages a chunk of the analysis that comes next. `digest` is in normal form.
-    pub fn chunk(&mut self, chunk: NormalChunk, position: i64, digest: Digest) -> Result<()> {
+    pub fn chunk(&mut self, chunk: Record, position: i64, digest: Digest) -> Result<()> {
         self.chunks += 1;
-        let place = (Some(self.chunks), self.analyses + 1, position);
-        self.insert(RecordKind::Chunk, place, chunk.row, [Some(digest), chunk.text])
+        self.insert(chunk, (Some(self.chunks), self.analyses + 1, position), Some(digest))
     }
 
-    /// The digests of the last so many chunks, in normal form's order.
-    pub fn chunk_digests(&self, last: usize) -> Result<Vec<Digest>> {
-        let sql = "SELECT digest FROM chunks WHERE seq > ? ORDER BY sort, digest";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let digests = statement.query_map([self.chunks - last as i64], |row| row.get(0).map(Digest::from_bytes))?;
-        Ok(digests.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// Stages an analysis, after its chunks. `digest` is in normal form.
-    pub fn analysis(&mut self, analysis: NormalAnalysis, digest: Digest) -> Result<()> {
+    /// Stages an analysis, after its chunks, and its findings and artifacts. `digest` is in normal form.
+    pub fn analysis(&mut self, analysis: Record, children: Vec<Record>, digest: Digest) -> Result<()> {
         self.analyses += 1;
         let seq = self.analyses;
-        for (kind, rows) in [(RecordKind::Finding, analysis.findings), (RecordKind::Artifact, analysis.artifacts)] {
-            for (position, row) in (0..).zip(rows) {
-                self.insert(kind, (None, seq, position), row, [None, None])?;
-            }
+        let (mut position, mut last) = (0, None);
+        for child in children {
+            position = if last == Some(child.kind) { position + 1 } else { 0 };
+            last = Some(child.kind);
+            self.insert(child, (None, seq, position), None)?;
         }
-        self.insert(RecordKind::Analysis, (Some(seq), seq, 0), analysis.row, [Some(digest), None])?;
-        if seq % COMMIT_EVERY == 0 {
+        self.insert(analysis, (Some(seq), seq, 0), Some(digest))?;
+        // What stands in lines can be read only by whoever wrote it.
+        if seq % COMMIT_EVERY == 0 && self.lines.is_none() {
             self.connection.execute_batch("COMMIT; BEGIN")?;
         }
         Ok(())
     }
 
-    /// Inserts a row, given its number, its parent's and its position there, its digest and that of its text.
+    /// Inserts a record, given its number, its parent's and its position there, and its digest.
     fn insert(
-        &self,
-        kind: RecordKind,
+        &mut self,
+        record: Record,
         (seq, parent, position): (Option<i64>, i64, i64),
-        row: NormalRow,
-        [digest, text]: [Option<Digest>; 2],
+        digest: Option<Digest>,
     ) -> Result<()> {
-        let Some(insertion) = self.insertions.get(&kind) else { return Ok(()) };
+        if let Some(lines) = &mut self.lines {
+            lines.push(&record, parent, position)?;
+        }
+        let Some(insertion) = self.insertions.get(&record.kind) else { return Ok(()) };
         let mut statement = self.connection.prepare_cached(insertion)?;
         let stored = |digest: Option<Digest>| digest.map_or(Stored::Null, |digest| Stored::Blob(digest.bytes().into()));
         let own: [_; OWN_COLUMNS] = [
             seq.map_or(Stored::Null, Stored::Integer),
             Stored::Integer(parent),
             Stored::Integer(position),
-            row.id.map_or(Stored::Null, Stored::Text),
-            Stored::Blob(row.order),
+            record.row.id.map_or(Stored::Null, Stored::Text),
+            Stored::Blob(record.row.order),
             stored(digest),
-            stored(row.digest),
-            stored(text),
+            stored(record.text),
         ];
-        statement.execute(params_from_iter(own.into_iter().chain(row.columns)))?;
+        statement.execute(params_from_iter(own.into_iter().chain(record.row.columns)))?;
         Ok(())
     }
 
-    /// Ends staging: everything is in the file, and what memory it took is free.
-    pub fn finish(&self) -> Result<()> {
+    /// Ends staging: everything is in the files, and what memory it took is free.
+    pub fn finish(&mut self) -> Result<()> {
         self.connection.execute_batch("COMMIT; PRAGMA shrink_memory")?;
-        Ok(())
+        self.lines.as_mut().map_or(Ok(()), Lines::finish)
     }
 
     /// Makes staged analyses findable by name.

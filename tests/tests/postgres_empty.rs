@@ -87,6 +87,28 @@ fn what_the_tables_demand_of_an_insertion_is_done() {
 }
 
 #[test]
+fn every_character_arrives_and_what_is_left_out_gets_its_default() {
+    let Some(server) = Postgres::shared() else { return };
+    let empty = Empty::new(server);
+    empty.database.sql("ALTER TABLE chunks ALTER section_title SET DEFAULT 'untitled'");
+    let document = empty.sandbox.json("golden.json").to_string();
+    let special = r#""content":"\b\t\n\u000b\f\r \\ \\N \\. \u0001\u007f 😀 "#;
+    empty.sandbox.write("golden.json", document.replace(r#""content":""#, special));
+    // Sorted by name, an analysis's id comes after its chunks.
+    empty.sandbox.sh("golden-verify --seal golden.json | jq -S . > sorted.json; mv sorted.json golden.json").ok();
+    empty.import("--drop-column chunks.section_title").ok();
+    let titles = empty.database.rows("SELECT DISTINCT section_title FROM chunks");
+    assert_eq!(titles, [["untitled"]]);
+    let begins = r"starts_with(content, E'\b\t\n\x0b\f\r \\ \\N \\. \x01\x7f 😀 ')";
+    let texts = empty.database.rows(&format!("SELECT DISTINCT {begins} FROM chunks"));
+    assert_eq!(texts, [["t"]]);
+    empty.database.sql("TRUNCATE analyses CASCADE");
+    empty.import("").ok();
+    let compare = format!("golden-verify --db '{}' golden.json", empty.database.url());
+    empty.sandbox.sh(&compare).ok();
+}
+
+#[test]
 fn tables_that_are_made_have_their_keys_and_indexes() {
     let Some(server) = Postgres::shared() else { return };
     let empty = Empty::new(server);

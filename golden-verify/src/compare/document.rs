@@ -36,7 +36,7 @@ impl Document {
         let mut chunks: Vec<(String, [Digest; 2])> = Vec::new();
         let mut seen = Seen::default();
         let mut without_ids = BTreeSet::new();
-        let work = |kind, place: &Place, fields: Fields| {
+        let work = |kind, place: &Place, _, fields: Fields| {
             let looked = criteria.look(kind, place, &fields);
             Record { looked, normal: Normal::of(&normaliser, kind, place, fields) }
         };

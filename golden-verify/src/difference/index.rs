@@ -37,7 +37,7 @@ pub fn read(input: impl Read + Send, criteria: &Criteria, progress: impl Fn(u64)
     let mut records = Sorter::new(MEMORY);
     let mut ids_come_first = true;
     let mut end = None;
-    let work = |kind, place: &Place, fields: Fields| {
+    let work = |kind, place: &Place, _, fields: Fields| {
         let looked = criteria.look(kind, place, &fields);
         match kind {
             RecordKind::Analysis => {

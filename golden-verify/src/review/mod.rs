@@ -111,7 +111,7 @@ impl Criteria {
     pub fn review(&self, input: impl Read + Send, progress: impl Fn(u64)) -> Result<Review> {
         let mut reviewer = Reviewer::new(self);
         let mut review = None;
-        let look = |kind, place: &Place, fields: Fields| self.look(kind, place, &fields);
+        let look = |kind, place: &Place, _, fields: Fields| self.look(kind, place, &fields);
         read_with(input, self.limits, look, |event| {
             if matches!(event, Event::Analysis(_)) {
                 progress(1);

@@ -34,7 +34,7 @@ impl Staged {
         let mut verifier = Verifier::new(Checksums::Optional);
         let [mut analyses, mut chunks] = [Sorter::new(MEMORY), Sorter::new(MEMORY)];
         let mut end = None;
-        let work = |kind, place: &_, fields: Fields| {
+        let work = |kind, place: &_, _, fields: Fields| {
             let examined = examine(kind, place, &fields);
             let mut text = Vec::new();
             canonical::write_members(&fields, &mut text);

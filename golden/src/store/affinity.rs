@@ -55,7 +55,7 @@ impl Affinity {
     }
 
     /// Whether it is a type whose texts are all that is stored, and travel as they are.
-    pub(super) fn is_spelled(self) -> bool {
+    pub fn is_spelled(self) -> bool {
         use super::postgres::Scalar::{Date, Other, Padded, Text};
         matches!(self, Self::Typed(Type::One(Text(_) | Padded(_) | Date | Other)))
     }

@@ -20,17 +20,8 @@ pub struct NormalRow {
     pub id: Option<String>,
     /// Sorts siblings in normal form's order.
     pub order: Vec<u8>,
-    /// The digest of its own fields, where somebody asked for it with [`NormalRow::seal`].
-    pub digest: Option<Digest>,
     /// Fields that no column takes.
     pub unknown: Vec<String>,
-}
-
-impl NormalRow {
-    /// Takes the digest of its fields as the database will give them back.
-    pub fn seal(&mut self, table: &Table) {
-        self.digest = Some(Digest::of_value(&Value::Object(decoded(table, self))));
-    }
 }
 
 /// A chunk, encoded.
@@ -39,8 +30,6 @@ pub struct NormalChunk {
     pub row: NormalRow,
     /// Its digest in normal form; none where that is the form it was written in.
     pub digest: Option<Digest>,
-    /// The digest of its text: what a vector is made from. None where it has no text.
-    pub text: Option<Digest>,
     /// What it is with its position for `chunk_index`, where it came without one.
     positioned: Option<Positioned>,
 }
@@ -111,7 +100,6 @@ impl<'s> Normaliser<'s> {
             fields.insert("id".into(), Value::from(derived_id(analysis, RecordKind::Chunk, name.position)));
             is_as_written = false;
         }
-        let text = fields.get("content").and_then(Value::as_str).map(|text| Digest::of(text.as_bytes()));
         let (row, respelt) = self.row(table, fields)?;
         let digest = respelt.or_else(|| (!is_as_written).then(|| decoded(table, &row)));
         let digest = digest.map(|fields| Digest::of_value(&Value::Object(fields)));
@@ -120,7 +108,7 @@ impl<'s> Normaliser<'s> {
             Some(column) => Some(positioned(table, &row, column, name.position)?),
             None => None,
         };
-        Ok(NormalChunk { row, digest, text, positioned })
+        Ok(NormalChunk { row, digest, positioned })
     }
 
     /// Encodes an analysis with its findings and artifacts.
@@ -190,7 +178,6 @@ impl<'s> Normaliser<'s> {
             present: vec![false; table.columns.len()],
             id: None,
             order: Vec::new(),
-            digest: None,
             unknown: Vec::new(),
         };
         let mut is_as_written = true;

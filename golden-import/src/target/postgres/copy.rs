@@ -8,12 +8,16 @@ use golden::document::RecordKind;
 use golden::store::postgres::{literal, quote};
 use golden::store::{Column, Schema, VectorColumn, VectorPlace};
 use golden::{Context, Error, Result};
+use postgres::CopyInWriter;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use super::PostgresSession;
+use super::rows::Rows;
 use crate::columns::Covered;
+use crate::lines::Lines;
 use crate::plan::Job;
+use crate::record::{push, push_stored};
 use crate::staging::column_name;
 use crate::target::{Dialect, Purpose, Session};
 use crate::vectors::Vectors;
@@ -30,6 +34,8 @@ pub(super) enum Route {
 /// How many bytes are sent at once.
 const SENT: usize = 64 * 1024;
 
+const CANNOT_SEND: &str = "cannot send to the server";
+
 /// What every staged record has beside its columns, and of which type that is.
 const OWN: [(&str, &str); 5] =
     [("seq", "bigint"), ("parent", "bigint"), ("position", "bigint"), ("name", "text"), ("text", "bytea")];
@@ -39,18 +45,17 @@ impl PostgresSession<'_> {
     /// are left to [`Self::fill_empty_table`]; their temporary tables stay empty, since nothing is there to compare
     /// with, but for the analyses', by which it is planned.
     pub(super) fn bring_over(&mut self, job: &Job<'_>, purpose: Purpose) -> Result<()> {
-        let staging = open(job)?;
         if purpose == Purpose::Change {
             self.route = self.route(job)?;
         }
         for covered in job.covered {
             self.create_staged(covered)?;
             if self.route == Route::Compared || covered.table.parent.is_none() {
-                self.bring_records(&staging, covered)?;
+                self.bring_records(job.lines()?, covered)?;
             }
         }
         match &job.schema.vectors {
-            Some(column) if job.vectors == Vectors::Embedded => self.bring_vectors(&staging, job, column),
+            Some(column) if job.vectors == Vectors::Embedded => self.bring_vectors(job, column),
             _ => Ok(()),
         }
     }
@@ -91,50 +96,65 @@ impl PostgresSession<'_> {
         ))
     }
 
-    fn bring_records(&mut self, staging: &Connection, covered: &Covered) -> Result<()> {
+    fn bring_records(&mut self, lines: &Lines, covered: &Covered) -> Result<()> {
         let kind = covered.table.kind;
         let name = Dialect::Postgres.staged(kind);
         let own = OWN.map(|(column, _)| column.to_owned());
         let columns: Vec<_> = own.into_iter().chain(covered.columns().map(|(index, _)| column_name(index))).collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY seq", columns.join(", "), kind.plural());
-        let into = format!("{name}({})", columns.join(", "));
-        self.copy(staging, &sql, &into)
+        let mut records = lines.read(kind)?;
+        let (mut number, mut row) = (0_u64, Vec::new());
+        let copied = self.copy(&format!("{name}({})", columns.join(", ")), |copy| {
+            while let Some(line) = records.next()? {
+                number += 1;
+                row.clear();
+                row.extend_from_slice(number.to_string().as_bytes());
+                for own in line.own() {
+                    row.push(b'\t');
+                    row.extend_from_slice(own);
+                }
+                row.push(b'\t');
+                line.push_columns(covered, &mut row);
+                row.push(b'\n');
+                copy.write_all(&row).context(|| CANNOT_SEND)?;
+            }
+            Ok(())
+        });
+        copied
             .context(|| "cannot bring the document over")?
-            .map_err(|refusal| refusal.of_record(staging, covered, |index, _| column_name(index)))?;
+            .map_err(|refusal| refusal.of_record(lines, covered, |index, _| column_name(index)))?;
         self.batch(&format!("ANALYZE {name}"))
     }
 
     /// Copies the staged records into the target's own table, if that is the way they go; how many.
     pub(super) fn fill_empty_table(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>> {
-        let (table, kind) = (&covered.table, covered.table.kind);
+        let table = &covered.table;
         if self.route != Route::Straight {
             return Ok(None);
         }
-        let (mut names, mut values) = (Vec::new(), Vec::new());
-        if let Some(parent) = &table.parent {
-            names.push(quote(parent));
-            values.push(job.staged_analysis_id("a")?);
-        }
-        for (index, column) in covered.columns() {
-            names.push(quote(&column.name));
-            values.push(format!("s.{}", column_name(index)));
-        }
+        let parent = table.parent.iter().map(|parent| quote(parent));
+        let columns = covered.columns().map(|(_, column)| quote(&column.name));
+        let set = covered.set.iter().map(|(column, _)| quote(&column.name));
+        let names: Vec<_> = parent.chain(columns).chain(set).collect();
+        let mut filled = Vec::new();
         for (column, value) in &covered.set {
-            names.push(quote(&column.name));
-            values.push(job.dialect.literal(column, value));
+            filled.push(b'\t');
+            push_stored(column, value, &mut filled);
         }
-        let staging = open(job)?;
-        let sql = format!(
-            "SELECT {} FROM {} s CROSS JOIN analyses a ON a.seq = s.parent ORDER BY s.seq",
-            values.join(", "),
-            kind.plural()
-        );
+        filled.push(b'\n');
+        let lines = job.lines()?;
+        let mut rows = Rows::new(job, covered)?;
         let into = format!("{}({})", table.relation, names.join(", "));
-        let copied = self.copy(&staging, &sql, &into).context(|| format!("cannot insert into `{}`", table.name))?;
-        copied.map(Some).map_err(|refusal| refusal.of_record(&staging, covered, |_, column| column.name.clone()))
+        let copied = self.copy(&into, |copy| {
+            while let Some(row) = rows.next()? {
+                copy.write_all(row).and_then(|()| copy.write_all(&filled)).context(|| CANNOT_SEND)?;
+            }
+            Ok(())
+        });
+        let copied = copied.context(|| format!("cannot insert into `{}`", table.name))?;
+        copied.map(Some).map_err(|refusal| refusal.of_record(lines, covered, |_, column| column.name.clone()))
     }
 
-    fn bring_vectors(&mut self, staging: &Connection, job: &Job<'_>, column: &VectorColumn) -> Result<()> {
+    fn bring_vectors(&mut self, job: &Job<'_>, column: &VectorColumn) -> Result<()> {
         let name = Dialect::Postgres.staged_table("vectors");
         let relation = match &column.place {
             VectorPlace::ChunkColumn => &job.schema.chunks.relation,
@@ -145,7 +165,8 @@ impl PostgresSession<'_> {
                  t.{} AS vector FROM {relation} t WITH NO DATA",
             quote(&column.name)
         ))?;
-        let copied = self.copy(staging, "SELECT text, model, dimension, vector FROM vectors", &name);
+        let staging = Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let copied = self.copy_rows(&staging, "SELECT text, model, dimension, vector FROM vectors", &name);
         copied.context(|| "cannot bring the vectors over")?.map_err(|refusal| {
             Error::data(format!("column `{}` does not take the vectors: {}", column.name, refusal.message))
                 .guidance("has the column another dimension than the model?")
@@ -170,27 +191,42 @@ impl PostgresSession<'_> {
             schema.chunks.relation,
         ))?;
         let sql = "SELECT id, name, model, dimension, vector, text_sha256, error FROM given ORDER BY seq";
-        let copied = self.copy(&staging, sql, &name).context(|| "cannot bring the vectors over")?;
+        let copied = self.copy_rows(&staging, sql, &name).context(|| "cannot bring the vectors over")?;
         copied.map_err(|refusal| Error::data(format!("the lines do not fit: {}", refusal.message)))?;
         self.batch(&format!("ALTER TABLE {name} ADD PRIMARY KEY (id); ANALYZE {name}"))
     }
 
     /// Copies the rows of a query of the staging file; how many. The outer error is the environment's.
-    fn copy(&mut self, staging: &Connection, sql: &str, into: &str) -> Result<Result<u64, Refusal>> {
+    fn copy_rows(&mut self, staging: &Connection, sql: &str, into: &str) -> Result<Result<u64, Refusal>> {
         let mut statement = staging.prepare(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
+        let mut line = Vec::new();
+        self.copy(into, |copy| {
+            while let Some(row) = rows.next()? {
+                line.clear();
+                for column in 0..columns {
+                    line.extend((column > 0).then_some(b'\t'));
+                    push_value(row.get_ref(column)?, &mut line)?;
+                }
+                line.push(b'\n');
+                copy.write_all(&line).context(|| CANNOT_SEND)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies what is sent; how many rows. The outer error is the environment's.
+    fn copy(
+        &mut self,
+        into: &str,
+        send: impl FnOnce(&mut BufWriter<CopyInWriter<'_>>) -> Result<()>,
+    ) -> Result<Result<u64, Refusal>> {
         let copy = self.client.copy_in(&format!("COPY {into} FROM STDIN"))?;
         let mut copy = BufWriter::with_capacity(SENT, copy);
-        while let Some(row) = rows.next()? {
-            for column in 0..columns {
-                copy.write_all(if column == 0 { b"" } else { b"\t" }).context(|| "cannot send to the server")?;
-                write(&mut copy, row.get_ref(column)?).context(|| "cannot send to the server")?;
-            }
-            copy.write_all(b"\n").context(|| "cannot send to the server")?;
-        }
+        send(&mut copy)?;
         let copy = copy.into_inner().map_err(std::io::IntoInnerError::into_error);
-        match copy.context(|| "cannot send to the server")?.finish() {
+        match copy.context(|| CANNOT_SEND)?.finish() {
             Ok(rows) => Ok(Ok(rows)),
             Err(error) => match Refusal::of(&error) {
                 Some(refusal) => Ok(Err(refusal)),
@@ -200,43 +236,26 @@ impl PostgresSession<'_> {
     }
 }
 
-/// The staging file, to be read.
-pub(super) fn open(job: &Job<'_>) -> Result<Connection> {
-    Ok(Connection::open_with_flags(job.staging, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
-}
-
-/// A value as COPY reads it.
-fn write(copy: &mut impl Write, value: ValueRef<'_>) -> std::io::Result<()> {
+/// A value of the staging file as COPY reads it.
+fn push_value(value: ValueRef<'_>, line: &mut Vec<u8>) -> Result<()> {
     match value {
-        ValueRef::Null => copy.write_all(b"\\N"),
-        ValueRef::Integer(integer) => write!(copy, "{integer}"),
-        ValueRef::Real(double) => write!(copy, "{double}"),
+        ValueRef::Null => push(None, line),
+        ValueRef::Integer(integer) => push(Some(&integer.to_string()), line),
+        ValueRef::Real(double) => push(Some(&double.to_string()), line),
         ValueRef::Blob(bytes) => {
-            copy.write_all(b"\\\\x")?;
-            bytes.iter().try_for_each(|byte| write!(copy, "{byte:02x}"))
+            let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            push(Some(&format!("\\x{digits}")), line);
         }
-        ValueRef::Text(text) => {
-            let mut rest = text;
-            while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
-                let (plain, special) = rest.split_at(at);
-                copy.write_all(plain)?;
-                copy.write_all(match special.first() {
-                    Some(b'\t') => b"\\t",
-                    Some(b'\n') => b"\\n",
-                    Some(b'\r') => b"\\r",
-                    _ => b"\\\\",
-                })?;
-                rest = special.get(1..).unwrap_or_default();
-            }
-            copy.write_all(rest)
-        }
+        ValueRef::Text(_) => push(Some(value.as_str().map_err(rusqlite::Error::from)?), line),
     }
+    Ok(())
 }
 
 /// A value that the server did not take.
 struct Refusal {
     message: String,
-    line: Option<i64>,
+    /// Counted from one.
+    line: Option<u64>,
     /// What follows the word `column` where the server says what it was at: the column's name, and more.
     column: Option<String>,
 }
@@ -259,13 +278,10 @@ impl Refusal {
 
     /// The error, with the names of the record and the field. `name` says what a column, by its position among the
     /// table's, is called where the record was copied to.
-    fn of_record(self, staging: &Connection, covered: &Covered, name: impl Fn(usize, &Column) -> String) -> Error {
+    fn of_record(self, lines: &Lines, covered: &Covered, name: impl Fn(usize, &Column) -> String) -> Error {
         let kind = covered.table.kind;
-        let sql = format!("SELECT name FROM {} ORDER BY seq LIMIT 1 OFFSET ?", kind.plural());
-        let named = self.line.and_then(|line| {
-            staging.query_row(&sql, [line - 1], |row| row.get::<_, Option<String>>(0)).optional().ok().flatten()
-        });
-        let record = named.flatten().map_or_else(|| one_of(kind), |name| format!("{kind} {name}"));
+        let named = self.line.and_then(|line| lines.name(kind, line).ok().flatten());
+        let record = named.map_or_else(|| one_of(kind), |name| format!("{kind} {name}"));
         let is_at = |place: &String, name: String| place.strip_prefix(&name).is_some_and(|rest| rest.starts_with(':'));
         let field = self.column.and_then(|place| {
             covered.columns().find(|(index, column)| is_at(&place, name(*index, column))).map(|(_, column)| column)

@@ -3,6 +3,7 @@
 mod catalog;
 mod copy;
 mod proof;
+mod rows;
 mod server;
 mod unique;
 

@@ -1,54 +1,75 @@
 //! The quick proof: rows that were copied into empty tables lie there in the order in which they were copied.
 
+use std::io::BufRead;
+
 use golden::Result;
-use golden::store::Table;
-use golden::store::postgres::{RowDigest, row_digests};
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use golden::store::Column;
+use golden::store::postgres::{quote, server_error, unescape};
+use serde_json::Value;
 
 use super::PostgresSession;
-use super::copy::{Route, open};
+use super::copy::Route;
+use super::rows::Rows;
+use crate::columns::Covered;
 use crate::plan::Job;
 
+/// NULL, as COPY writes it.
+const NULL: &str = "\\N";
+
 impl PostgresSession<'_> {
-    /// Holds every row, in the order in which the tables have them, against the staged record of the same number.
+    /// Holds every row, in the order in which the tables have them, against the line from which it was made.
     pub(super) fn compare_where_they_lie(&mut self, job: &Job<'_>) -> Result<bool> {
-        if self.route != Route::Straight {
+        if self.route != Route::Straight || !job.lines()?.reads_back() {
             return Ok(false);
         }
-        let staging = open(job)?;
-        let comparable = job.comparable();
         for covered in job.covered {
-            let Some(table) = comparable.table(covered.table.kind) else { return Ok(false) };
-            if !self.lies_in_order(&staging, job, table)? {
+            if !self.lies_in_order(job, covered)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn lies_in_order(&mut self, staging: &Connection, job: &Job<'_>, table: &Table) -> Result<bool> {
-        // A chunk has but one digest.
-        let mut statement = staging.prepare(&format!(
-            "SELECT coalesce(s.row, s.digest), {} FROM {} s CROSS JOIN analyses a ON a.seq = s.parent ORDER BY s.seq",
-            job.staged_analysis_id("a")?,
-            table.kind.plural(),
-        ))?;
-        let mut staged = statement.query([])?;
-        let mut is_same = true;
-        row_digests(&mut self.client, table, |row: RowDigest| {
-            is_same = is_same
-                && match staged.next()? {
-                    Some(record) => {
-                        let digest: [u8; 32] = record.get(0)?;
-                        let analysis = record.get_ref(1)?;
-                        let is_of_analysis = matches!(analysis, ValueRef::Text(id) if id == row.parent.as_bytes());
-                        row.digest.bytes() == &digest && (table.parent.is_none() || is_of_analysis)
-                    }
-                    None => false,
-                };
-            Ok(())
-        })?;
-        Ok(is_same && staged.next()?.is_none())
+    fn lies_in_order(&mut self, job: &Job<'_>, covered: &Covered) -> Result<bool> {
+        // Otherwise a large table may be read from its middle on, or by several at once.
+        self.client
+            .batch_execute("SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0")?;
+        let parent = covered.table.parent.iter().map(|parent| quote(parent));
+        let names: Vec<_> = parent.chain(covered.columns().map(|(_, column)| quote(&column.name))).collect();
+        let sql = format!("COPY (SELECT {} FROM {}) TO STDOUT", names.join(", "), covered.table.relation);
+        let mut copied = self.client.copy_out(&sql)?;
+        let mut ours = Rows::new(job, covered)?;
+        let mut theirs = Vec::new();
+        loop {
+            theirs.clear();
+            copied.read_until(b'\n', &mut theirs).map_err(server_error)?;
+            match (theirs.strip_suffix(b"\n"), ours.next()?) {
+                (None, None) => return Ok(true),
+                (Some(theirs), Some(ours)) if theirs == ours || is_same(covered, theirs, ours) => {}
+                _ => return Ok(false),
+            }
+        }
     }
+}
+
+/// Whether two rows say the same, read through the codecs of export. What is spelled alike does: that the codecs read
+/// in our spelling what the document says was seen when it was staged.
+fn is_same(covered: &Covered, theirs: &[u8], ours: &[u8]) -> bool {
+    let (Ok(theirs), Ok(ours)) = (std::str::from_utf8(theirs), std::str::from_utf8(ours)) else { return false };
+    let (mut theirs, mut ours) = (theirs.split('\t'), ours.split('\t'));
+    let belongs_alike = covered.table.parent.is_none() || theirs.next() == ours.next();
+    belongs_alike
+        && covered.columns().all(|(_, column)| match (theirs.next(), ours.next()) {
+            (Some(theirs), Some(ours)) => {
+                theirs == ours || theirs != NULL && ours != NULL && value(column, theirs) == value(column, ours)
+            }
+            _ => false,
+        })
+}
+
+/// What a column holds, as the document would have it.
+fn value(column: &Column, line: &str) -> Option<Value> {
+    let mut spelled = String::with_capacity(line.len());
+    unescape(line, &mut spelled);
+    column.decode(column.read(&spelled))
 }

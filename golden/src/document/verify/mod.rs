@@ -75,7 +75,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let mut verifier = Verifier::new(checksums);
     let mut verification = None;
-    let examine = |kind, place: &Place, fields: Fields| examine(kind, place, &fields);
+    let examine = |kind, place: &Place, _, fields: Fields| examine(kind, place, &fields);
     read_with(input, limits, examine, |event| {
         if matches!(event, Event::Analysis(_)) {
             progress(1);

@@ -66,7 +66,7 @@ impl<'c> Copied<'c> {
 }
 
 /// What the server said, where it was the server who said something.
-pub(super) fn server_error(error: std::io::Error) -> Error {
+pub fn server_error(error: std::io::Error) -> Error {
     match error.downcast::<::postgres::Error>() {
         Ok(error) => Error::from(error),
         Err(error) => Error::from(error),
@@ -74,7 +74,7 @@ pub(super) fn server_error(error: std::io::Error) -> Error {
 }
 
 /// Appends a value without the escapes that COPY writes.
-pub(super) fn unescape(value: &str, text: &mut String) {
+pub fn unescape(value: &str, text: &mut String) {
     let mut rest = value;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         text.push_str(plain);
@@ -93,6 +93,37 @@ pub(super) fn unescape(value: &str, text: &mut String) {
     text.push_str(rest);
 }
 
+/// Appends a value with the escapes that COPY writes.
+pub fn escape(value: &str, line: &mut Vec<u8>) {
+    let mut rest = value.as_bytes();
+    loop {
+        let (plain, escaped) = rest.split_at(plain_length(rest));
+        line.extend_from_slice(plain);
+        let Some((special, after)) = escaped.split_first() else { break };
+        rest = after;
+        line.push(b'\\');
+        line.push(match special {
+            0x8 => b'b',
+            b'\t' => b't',
+            b'\n' => b'n',
+            0xb => b'v',
+            0xc => b'f',
+            b'\r' => b'r',
+            other => *other,
+        });
+    }
+}
+
+/// How many bytes at the start need no escape.
+fn plain_length(bytes: &[u8]) -> usize {
+    let is_special = |byte: &u8| matches!(byte, 0x8..=0xd | b'\\');
+    // Without a way out in the middle of a block, its bytes are looked at all at once.
+    let is_plain = |block: &&[u8; 32]| !block.iter().fold(false, |found, byte| found | is_special(byte));
+    let (blocks, _) = bytes.as_chunks();
+    let plain = 32 * blocks.iter().take_while(is_plain).count();
+    plain + bytes[plain..].iter().take_while(|byte| !is_special(byte)).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,10 +137,13 @@ mod tests {
             (r"\\N", r"\N"),
             ("\u{fc}\\\\\u{1f600}", "\u{fc}\\\u{1f600}"),
             ("", ""),
+            (r"thirty-two bytes without any, and\nthen: \\", "thirty-two bytes without any, and\nthen: \\"),
         ] {
-            let mut text = String::new();
+            let (mut text, mut line) = (String::new(), Vec::new());
             unescape(written, &mut text);
             assert_eq!(text, meant, "{written}");
+            escape(meant, &mut line);
+            assert_eq!(line, written.as_bytes(), "{meant:?}");
         }
     }
 }

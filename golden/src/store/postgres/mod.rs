@@ -3,7 +3,6 @@
 mod array;
 mod connect;
 mod copied;
-mod digests;
 mod introspect;
 mod keys;
 mod passfile;
@@ -20,8 +19,7 @@ mod vectors;
 
 pub(super) use connect::open;
 pub use connect::{SPELLING, connect};
-pub use copied::Copied;
-pub use digests::{RowDigest, row_digests};
+pub use copied::{Copied, escape, server_error, unescape};
 pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;
 pub(super) use read::Rows;

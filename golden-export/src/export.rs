@@ -8,7 +8,7 @@ use golden::cli::{Compress, Existing, Output, Progress, Reporter};
 use golden::document::{Created, Fields, Layout, VERSION};
 use golden::settings::Settings;
 use golden::store::{Counts, Database, Dataset, DocumentOptions, Location, Mapping, Schema, Selection};
-use golden::{Error, Result};
+use golden::{Error, Result, counted};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -142,10 +142,9 @@ struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { analyses, chunks, artifacts, content_sha256, .. } = self;
-        let plural = |count: &u64| if *count == 1 { "" } else { "s" };
-        let analyses_word = if *analyses == 1 { "analysis" } else { "analyses" };
-        write!(f, "exported {analyses} {analyses_word}, {chunks} chunk{}", plural(chunks))?;
-        writeln!(f, ", {artifacts} artifact{}", plural(artifacts))?;
+        let word = if *analyses == 1 { "analysis" } else { "analyses" };
+        let (chunks, artifacts) = (counted(*chunks, "chunk"), counted(*artifacts, "artifact"));
+        writeln!(f, "exported {analyses} {word}, {chunks}, {artifacts}")?;
         writeln!(f, "content sha256 {content_sha256}")
     }
 }

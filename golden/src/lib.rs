@@ -11,6 +11,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+mod counted;
 #[cfg(feature = "document")]
 pub mod document;
 mod error;
@@ -31,5 +32,6 @@ pub mod store;
 
 mod visible;
 
+pub use counted::counted;
 pub use error::{Context, Error, Kind, Result};
 pub use visible::{visible, visible_lines};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::{Context, Error, Result, visible};
+use golden::{Context, Error, Result, counted, visible};
 use serde::Serialize;
 
 use super::Place;
@@ -196,7 +196,7 @@ impl fmt::Display for Report {
         if let Some(snapshot) = &self.snapshot {
             writeln!(f, "{dataset}: {would}write a snapshot of {}", visible(snapshot))?;
         }
-        let (versions, deltas) = (self.moved.len(), self.deltas);
-        writeln!(f, "{dataset}: {would}move {deltas} deltas of {versions} versions out of the database")
+        let (deltas, versions) = (counted(self.deltas, "delta"), counted(self.moved.len() as u64, "version"));
+        writeln!(f, "{dataset}: {would}move {deltas} of {versions} out of the database")
     }
 }

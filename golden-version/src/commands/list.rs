@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::{Result, visible};
+use golden::{Result, counted, visible};
 use serde::Serialize;
 
 use super::Place;
@@ -71,7 +71,7 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {} {}", visible(&self.dataset), visible(&self.tag), self.created_at, self.status.name())?;
         if let Some(rows) = self.rows {
-            write!(f, " {rows} rows")?;
+            write!(f, " {}", counted(rows, "row"))?;
         }
         if self.snapshot {
             write!(f, " snapshot")?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use golden::cli::{Progress, Reporter};
-use golden::{Context, Error, Result, visible};
+use golden::{Context, Error, Result, counted, visible};
 use golden_version::RowForm;
 use serde::Serialize;
 
@@ -141,7 +141,7 @@ impl<'t, 'h> Publishing<'t, 'h> {
             return Ok(drafted);
         }
         let mut parts = Parts::new(self.home, &form, &shape.types, self.now);
-        table_file::read(&rows, Arc::clone(&form))?.try_for_each(|row| parts.write(row?))?;
+        table_file::read(&rows, &form)?.try_for_each(|row| parts.write(row?))?;
         let mut draft = self.begin(&form, &shape)?;
         draft.clear(self.log);
         draft.add(parts)?;
@@ -226,7 +226,8 @@ impl fmt::Display for Report {
                 None => writeln!(f, "all rows; {bytes} bytes")?,
             }
         }
-        let (versions, added) = (self.versions, self.published.len());
-        writeln!(f, "{dataset}: {versions} versions in {}, {added} of them new", visible(&self.to))
+        let (versions, added) = (counted(self.versions as u64, "version"), self.published.len());
+        let them = if self.versions == 1 { "it" } else { "them" };
+        writeln!(f, "{dataset}: {versions} in {}, {added} of {them} new", visible(&self.to))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use golden::cli::Reporter;
-use golden::{Result, visible};
+use golden::{Result, counted, visible};
 use golden_version::RowForm;
 use serde::Serialize;
 
@@ -58,6 +58,6 @@ pub struct Sealed {
 impl fmt::Display for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dataset, tag, rows, changes, .. } = self;
-        writeln!(f, "{} {}: {rows} rows; {changes}", visible(dataset), visible(tag))
+        writeln!(f, "{} {}: {}; {changes}", visible(dataset), visible(tag), counted(*rows, "row"))
     }
 }

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
 
 use golden::cli::{Reporter, open_input};
-use golden::{Context, Error, Result, visible};
+use golden::{Context, Error, Result, counted, visible};
 use golden_version::RowForm;
 use serde::Serialize;
 
@@ -164,6 +164,12 @@ struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {}: {} changes recorded", visible(&self.dataset), visible(&self.version), self.recorded)
+        writeln!(
+            f,
+            "{} {}: {} recorded",
+            visible(&self.dataset),
+            visible(&self.version),
+            counted(self.recorded, "change")
+        )
     }
 }

@@ -268,3 +268,25 @@ fn names_of_any_kind() {
         it.is_whole();
     }
 }
+
+#[test]
+fn datasets_whose_names_look_alike() {
+    for it in Versioned::both(
+        "CREATE TABLE x (id INTEGER PRIMARY KEY, a TEXT); CREATE TABLE of_key_x (id INTEGER PRIMARY KEY, a TEXT)",
+    ) {
+        let both = ["x", "of_key_x"];
+        for dataset in both {
+            it.run(&format!("create --dataset {dataset} --tag v1")).ok();
+            it.run(&format!("track --dataset {dataset}")).ok();
+        }
+        for dataset in both {
+            it.sql(&format!(
+                "INSERT INTO {dataset} VALUES (1, 'one'); UPDATE {dataset} SET id = 2; UPDATE {dataset} SET a = 'two'"
+            ));
+        }
+        it.run("untrack --dataset x").ok();
+        it.run("create --dataset of_key_x --tag v2").ok().says("1 inserted").never_says("warning");
+        it.run("create --dataset x --tag v2").ok().says("1 inserted");
+        it.is_whole();
+    }
+}

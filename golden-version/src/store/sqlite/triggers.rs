@@ -35,10 +35,15 @@ pub fn install(connection: &Connection, tracking: &Tracking) -> Result<()> {
     Ok(())
 }
 
-/// Removes them, as far as they are there.
+/// Removes them, as far as they are there, whatever an earlier design called them: all write into the same tables.
 pub fn remove(connection: &Connection, tracking: &Tracking) -> Result<()> {
-    for suffix in SUFFIXES {
-        connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", quote(&tracking.name(suffix))))?;
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'golden_*' AND instr(sql, ?1)";
+    let mut statement = connection.prepare(sql)?;
+    let names = statement.query_map([quote(&tracking.changes())], |row| row.get(0))?;
+    let mut names: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
+    names.extend(SUFFIXES.map(|suffix| tracking.name(suffix)));
+    for name in names {
+        connection.execute_batch(&format!("DROP TRIGGER IF EXISTS {}", quote(&name)))?;
     }
     for table in [tracking.changes(), tracking.name("replaced")] {
         connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", quote(&table)))?;
@@ -62,9 +67,9 @@ pub fn state(connection: &Connection, tracking: &Tracking) -> Result<TriggerStat
     Ok(TriggerState { complete, fingerprint: version.to_string() })
 }
 
-/// The kinds of triggers, as their names begin.
+/// The kinds of triggers, as their names begin. The name of the dataset follows, so none begins like another.
 const SUFFIXES: [&str; 6] =
-    ["before_insert", "before_update", "after_insert", "after_update", "after_update_of_key", "after_delete"];
+    ["before_insert", "before_update", "after_insert", "after_update", "after_key_update", "after_delete"];
 
 /// The triggers by name.
 fn triggers(connection: &Connection, tracking: &Tracking) -> Result<Vec<(String, String)>> {

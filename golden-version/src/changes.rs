@@ -1,11 +1,12 @@
 //! The changes between versions, by record.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
 
 use golden::spill::{Sorted, Sorter};
-use golden::{Context, Result};
+use golden::{Context, Kind, Result};
 use golden_version::{Key, RowForm};
 
 use crate::catalog;
@@ -38,15 +39,27 @@ pub struct Summary {
     pub changes: [u64; 3],
     /// How many each job made, in the order in which it first did.
     pub jobs: Vec<(String, u64)>,
+    /// Why nobody knows them: what has become of the file that they were moved to.
+    pub lost: Option<String>,
 }
 
 /// Counts a version's deltas.
 pub fn summary(store: &mut dyn Store, folder: &Folder, version: &DatasetVersion) -> Result<Summary> {
+    match counts(store, folder, version) {
+        Err(error) if error.kind() == Kind::Data && version.history.is_some() => {
+            Ok(Summary { lost: Some(error.message().to_owned()), ..Summary::default() })
+        }
+        counts => counts,
+    }
+}
+
+fn counts(store: &mut dyn Store, folder: &Folder, version: &DatasetVersion) -> Result<Summary> {
     let Some(file) = &version.history else {
         let changes = catalog::count_deltas(store, &version.id)?;
-        return Ok(Summary { changes, jobs: catalog::delta_jobs(store, &version.id)? });
+        return Ok(Summary { changes, jobs: catalog::delta_jobs(store, &version.id)?, lost: None });
     };
-    let Summary { mut changes, mut jobs } = Summary::default();
+    let Summary { mut changes, mut jobs, .. } = Summary::default();
+    let mut places = HashMap::new();
     for delta in history::read(folder, file)? {
         let delta = delta?;
         changes[match delta.operation {
@@ -55,12 +68,13 @@ pub fn summary(store: &mut dyn Store, folder: &Folder, version: &DatasetVersion)
             Operation::Delete => 2,
         }] += 1;
         let job = delta.job.unwrap_or_default();
-        match jobs.iter_mut().find(|(known, _)| *known == job) {
+        let place = *places.entry(job.clone()).or_insert(jobs.len());
+        match jobs.get_mut(place) {
             Some((_, count)) => *count += 1,
             None => jobs.push((job, 1)),
         }
     }
-    Ok(Summary { changes, jobs })
+    Ok(Summary { changes, jobs, lost: None })
 }
 
 /// What became of a record between two versions.

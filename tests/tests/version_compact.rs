@@ -302,3 +302,19 @@ fn compaction_and_checkout_on_postgres() {
         json!([["golden-version checkout"], ["golden-version compact"], ["golden-version create"]])
     );
 }
+
+#[test]
+fn what_is_left_of_a_history_is_shown() {
+    let history = History::of(4);
+    history.run("snapshot --version v4").ok();
+    history.run("compact --chain 100").ok();
+    fs::remove_file(history.sandbox.path("app.db.versions/links/history/v2.parquet")).expect("a file");
+    let lost = "the history file links/history/v2.parquet is missing";
+    history.run("log").exits(1).says("# v4").says("# v1").says("1 inserted, 18 updated, 1 deleted").says(lost);
+    let log = history.run("log --json").exits(1).json();
+    assert_eq!(log["versions"][2]["lost"], json!(lost));
+    assert_eq!(log["versions"][2]["changes"], Value::Null);
+    assert_eq!(log["versions"][1]["lost"], Value::Null);
+    history.run("show --version v2").exits(1).says(lost);
+    history.run("show --version v3").ok();
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::{Result, visible};
+use golden::{Kind, Result, counted, visible};
 use serde::Serialize;
 
 use super::{Changes, Place};
@@ -29,8 +29,9 @@ pub fn run(arguments: &cli::Log, reporter: &Reporter) -> Result<ExitCode> {
         let parent = position.checked_sub(1).and_then(|position| chain.versions.get(position));
         log.versions.push(Entry::of(store, &place.folder, version, parent)?);
     }
-    reporter.report(&log, false)?;
-    Ok(ExitCode::SUCCESS)
+    let is_whole = log.versions.iter().all(|entry| entry.lost.is_none());
+    reporter.report(&log, !is_whole)?;
+    Ok(if is_whole { ExitCode::SUCCESS } else { Kind::Data.into() })
 }
 
 #[derive(Serialize)]
@@ -50,8 +51,10 @@ struct Entry {
     description: Option<String>,
     rows: Option<u64>,
     content_sha256: Option<String>,
-    changes: Changes,
+    changes: Option<Changes>,
     jobs: Vec<JobCount>,
+    /// Why its changes are not known.
+    lost: Option<String>,
     snapshot: bool,
 }
 
@@ -69,7 +72,7 @@ impl Entry {
         version: &DatasetVersion,
         parent: Option<&DatasetVersion>,
     ) -> Result<Self> {
-        let Summary { changes, jobs } = changes::summary(store, folder, version)?;
+        let Summary { changes, jobs, lost } = changes::summary(store, folder, version)?;
         Ok(Self {
             tag: version.tag.clone(),
             id: version.id.clone(),
@@ -80,8 +83,9 @@ impl Entry {
             description: version.description.clone(),
             rows: version.row_count,
             content_sha256: version.content.map(|content| content.to_string()),
-            changes: Changes(changes),
+            changes: lost.is_none().then_some(Changes(changes)),
             jobs: jobs.into_iter().map(|(job, changes)| JobCount { job, changes }).collect(),
+            lost,
             snapshot: version.snapshot.is_some(),
         })
     }
@@ -103,10 +107,13 @@ impl fmt::Display for Log {
             };
             write!(f, "{mark} {}  {}", visible(&entry.tag), entry.created_at)?;
             match entry.rows {
-                Some(rows) => write!(f, "  {rows} rows")?,
+                Some(rows) => write!(f, "  {}", counted(rows, "row"))?,
                 None => write!(f, "  {}", entry.status.name())?,
             }
-            writeln!(f, "  {}", entry.changes)?;
+            match (&entry.changes, &entry.lost) {
+                (Some(changes), _) => writeln!(f, "  {changes}")?,
+                (None, lost) => writeln!(f, "  {}", visible(lost.as_deref().unwrap_or_default()))?,
+            }
             if let Some(description) = &entry.description {
                 writeln!(f, "{edge} {}", visible(description))?;
             }
@@ -115,7 +122,7 @@ impl fmt::Display for Log {
             }
             for JobCount { job, changes } in &entry.jobs {
                 if Some(job) != entry.created_by_job.as_ref() {
-                    writeln!(f, "{edge} {changes} changes by job {}", visible(job))?;
+                    writeln!(f, "{edge} {} by job {}", counted(*changes, "change"), visible(job))?;
                 }
             }
             if position != last && edge == '|' {

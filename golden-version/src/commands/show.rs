@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::{Result, visible};
+use golden::{Kind, Result, visible};
 use golden_version::TableSchema;
 use serde::Serialize;
 
@@ -23,9 +23,10 @@ pub fn run(arguments: &cli::Show, reporter: &Reporter) -> Result<ExitCode> {
     let versions = catalog::versions(place.store.as_mut(), Some(dataset))?;
     let version = catalog::version_named(&versions, dataset, &arguments.version)?;
     let parent = versions.iter().find(|other| Some(&other.id) == version.parent.as_ref());
-    let Summary { changes, jobs } = changes::summary(place.store.as_mut(), &place.folder, version)?;
-    reporter.report(&Shown::of(version, parent, Changes(changes), jobs), false)?;
-    Ok(ExitCode::SUCCESS)
+    let summary = changes::summary(place.store.as_mut(), &place.folder, version)?;
+    let is_whole = summary.lost.is_none();
+    reporter.report(&Shown::of(version, parent, summary), !is_whole)?;
+    Ok(if is_whole { ExitCode::SUCCESS } else { Kind::Data.into() })
 }
 
 #[derive(Serialize)]
@@ -43,8 +44,10 @@ struct Shown {
     parent: Option<String>,
     rows: Option<u64>,
     content_sha256: Option<String>,
-    changes: Changes,
+    changes: Option<Changes>,
     jobs: Vec<(String, u64)>,
+    /// Why its changes are not known.
+    lost: Option<String>,
     snapshot: Option<StoredFile>,
     history: Option<StoredFile>,
     protected: bool,
@@ -52,13 +55,9 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(
-        version: &DatasetVersion,
-        parent: Option<&DatasetVersion>,
-        changes: Changes,
-        jobs: Vec<(String, u64)>,
-    ) -> Self {
+    fn of(version: &DatasetVersion, parent: Option<&DatasetVersion>, summary: Summary) -> Self {
         let version = version.clone();
+        let Summary { changes, jobs, lost } = summary;
         Self {
             dataset: version.dataset,
             tag: version.tag,
@@ -73,8 +72,9 @@ impl Shown {
             parent: parent.map(|parent| parent.tag.clone()),
             rows: version.row_count,
             content_sha256: version.content.map(|content| content.to_string()),
-            changes,
+            changes: lost.is_none().then_some(Changes(changes)),
             jobs,
+            lost,
             snapshot: version.snapshot,
             history: version.history,
             protected: version.protected,
@@ -101,7 +101,8 @@ impl fmt::Display for Shown {
         line("job", self.created_by_job.as_ref().map(|text| text as _))?;
         line("rows", self.rows.as_ref().map(|rows| rows as _))?;
         line("digest", self.content_sha256.as_ref().map(|text| text as _))?;
-        line("changes", Some(&self.changes))?;
+        line("changes", self.changes.as_ref().map(|changes| changes as _))?;
+        line("lost", self.lost.as_ref().map(|lost| lost as _))?;
         for (job, count) in &self.jobs {
             line("", Some(&format!("{count} by job {job}")))?;
         }

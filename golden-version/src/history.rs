@@ -57,7 +57,8 @@ pub fn read(folder: &Folder, file: &StoredFile) -> Result<impl Iterator<Item = R
             .guidance("put it back from a backup, or name its folder with --snapshots"));
     }
     let path = file.path.clone();
-    let rows = table_file::read(&folder.path(file)?, form()?)?;
+    let form = form()?;
+    let rows = table_file::read(&folder.path(file)?, &form)?;
     Ok(rows.map(move |row| delta(row?).context(|| &path)))
 }
 

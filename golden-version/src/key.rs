@@ -50,7 +50,8 @@ fn class(cell: &Cell) -> u8 {
     }
 }
 
-fn compare(a: &Cell, b: &Cell) -> Ordering {
+/// How two values of a key compare.
+pub(crate) fn compare(a: &Cell, b: &Cell) -> Ordering {
     match (a, b) {
         (Cell::Boolean(a), Cell::Boolean(b)) => a.cmp(b),
         (Cell::Integer(a), Cell::Integer(b)) => a.cmp(b),

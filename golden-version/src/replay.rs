@@ -1,6 +1,7 @@
 //! Rows of a version, rebuilt: from the rows of another version and what changed between, forwards or backwards.
 
 mod proven;
+mod spliced;
 mod ways;
 
 use std::cmp::Ordering;
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::table_file::{self, Contents};
 use crate::version::DatasetVersion;
 
+pub use self::spliced::Spliced;
 pub use self::ways::{Unsound, Ways, candidates, unsound};
 
 /// Where a rebuild begins.
@@ -48,6 +50,24 @@ impl Base {
             }
         }
     }
+}
+
+impl Base {
+    /// What it is known to contain.
+    fn contents(self, chain: &Chain) -> Option<Contents> {
+        let known = match self {
+            Self::Nothing => return Some(Contents::default()),
+            // Only a file whose bytes are known is taken at its word.
+            Self::Snapshot(position) => chain.versions.get(position).filter(|version| version.has_digested_snapshot()),
+            Self::Table => chain.newest(),
+        };
+        known.map(DatasetVersion::contents)
+    }
+}
+
+fn has_same_columns(one: &RowForm, other: &RowForm) -> bool {
+    let names = |form: &RowForm| form.schema.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    names(one) == names(other)
 }
 
 /// The rows of a version, in the order of their keys.
@@ -83,7 +103,7 @@ impl Rows {
                 let base_form = chain.form(position)?;
                 let file = chain.versions.get(position).and_then(|version| version.snapshot.as_ref());
                 let file = file.ok_or_else(|| Error::data("the version has no snapshot"))?;
-                (table_file::read(&folder.path(file)?, Arc::clone(&base_form))?, base_form)
+                (table_file::read(&folder.path(file)?, &base_form)?, base_form)
             }
             Base::Table => {
                 let base_form = chain.form(chain.versions.len().saturating_sub(1))?;
@@ -92,23 +112,9 @@ impl Rows {
         };
         let (direction, range) = path(chain, target, base);
         let changes = NetChanges::between(store, folder, chain, range)?.peekable();
-        let known = match base {
-            Base::Nothing => None,
-            // Only a file whose bytes are known is taken at its word.
-            Base::Snapshot(position) => chain.versions.get(position).filter(|version| version.has_digested_snapshot()),
-            Base::Table => chain.newest(),
-        };
-        let contents = match base {
-            Base::Nothing => Some(Contents::default()),
-            Base::Snapshot(_) | Base::Table => known.map(DatasetVersion::contents),
-        };
-        let same = base_form.schema.columns.iter().map(|column| &column.name).eq(form
-            .schema
-            .columns
-            .iter()
-            .map(|column| &column.name));
-        let places =
-            (!same).then(|| form.schema.columns.iter().map(|column| base_form.position(&column.name)).collect());
+        let contents = base.contents(chain);
+        let places = (!has_same_columns(&base_form, &form))
+            .then(|| form.schema.columns.iter().map(|column| base_form.position(&column.name)).collect());
         Ok(Self {
             base: rows.peekable(),
             base_form,
@@ -157,12 +163,19 @@ impl Rows {
             Ok(change) => change,
             Err(error) => return Some(Err(error)),
         };
+        self.direction.row(change, &self.form).transpose()
+    }
+}
+
+impl Direction {
+    /// The row that a record has after a change, or had before it; none where it is not there.
+    fn row(self, change: NetChange, form: &RowForm) -> Result<Option<Row>> {
         let NetChange { record_id, before, after, .. } = change;
-        let json = match self.direction {
-            Direction::Forwards => after,
-            Direction::Backwards => before,
+        let json = match self {
+            Self::Forwards => after,
+            Self::Backwards => before,
         };
-        json.map(|json| self.form.read(&json).context(|| format!("record {record_id}")))
+        json.map(|json| form.read(&json).context(|| format!("record {record_id}"))).transpose()
     }
 }
 
@@ -223,7 +236,7 @@ impl TableRows {
         let has_columns = form.schema.columns.iter().all(|column| names.contains(&column.name));
         if has_columns {
             store.each_row(form, &mut |row| {
-                let json = form.json(&row);
+                let json = form.json(row);
                 content.add(json.as_bytes());
                 rows.push(&json)
             })?;

@@ -4,6 +4,7 @@
 //! them, without spaces, values as [`Cell`] writes them. A column that is NULL everywhere leaves no trace in it: one
 //! that is added to a table changes no row.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use golden::document::canonical::write_string;
@@ -11,7 +12,7 @@ use golden::{Context, Error, Result};
 use serde_json::{Map, Value};
 
 use crate::cell::Cell;
-use crate::key::Key;
+use crate::key::{Key, compare};
 use crate::schema::{CellKind, TableSchema};
 
 /// A row's values, in the order of its table's columns.
@@ -90,6 +91,17 @@ impl RowForm {
             }
         }
         Ok(row)
+    }
+
+    /// Where the columns of the key are, in its order.
+    pub fn key_places(&self) -> &[usize] {
+        &self.key
+    }
+
+    /// How a row's key compares with another key.
+    pub fn compare(&self, row: &[Cell], other: &Key) -> Ordering {
+        let cells = self.key.iter().filter_map(|place| row.get(*place)).zip(&other.0);
+        cells.map(|(cell, other)| compare(cell, other)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// A row's key.

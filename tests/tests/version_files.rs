@@ -303,3 +303,50 @@ fn two_databases_that_share_a_folder_lose_nothing() {
         run(database, "verify").ok();
     }
 }
+
+#[test]
+fn a_file_made_from_another_versions_is_the_one_made_from_rows() {
+    let sandbox = Sandbox::new();
+    sandbox.sql(
+        "app.db",
+        "CREATE TABLE t (part TEXT, number INTEGER, at DATETIME, anything, price NUMERIC, note TEXT,
+                         PRIMARY KEY (part, number));
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000)
+         INSERT INTO t SELECT 'part ' || (i % 3), i * 2, '2025-09-18 10:00:00.000000', CASE WHEN i > 30 THEN i END,
+                              i / 4.0, CASE WHEN i % 7 THEN 'note ' || i END FROM n",
+    );
+    let version = |command: &str| sandbox.sh(&format!("golden-version {command} --db app.db --dataset t"));
+    version("create --tag v1").ok();
+    let changes = [
+        // Before the first, after the last, between, and thousands in a row.
+        "DELETE FROM t WHERE rowid IN (1, 2, 3, 9000); DELETE FROM t WHERE part = 'part 1' AND number BETWEEN 2000 AND 14000;
+         INSERT INTO t (part, number) VALUES ('', 1), ('part 0', 1), ('part 1', 8001), ('part 2', 99999), ('z', 1);
+         UPDATE t SET note = note || '!', anything = NULL WHERE number % 1000 = 0",
+        // A column that becomes another, far behind the first rows, and comes back.
+        "UPDATE t SET anything = 'text', price = 'dear' WHERE number = 17000",
+        "UPDATE t SET anything = 1, price = 2 WHERE number = 17000; DELETE FROM t WHERE part = 'part 0'",
+        "DELETE FROM t",
+    ];
+    for (place, change) in changes.into_iter().enumerate() {
+        sandbox.sql("app.db", change);
+        version(&format!("create --tag v{}", place + 2)).ok();
+    }
+    let export = |number: usize, how: &str| {
+        let file = format!("v{number}.{how}.parquet");
+        version(&format!("export --version v{number} --output {file}")).ok();
+        sandbox.read(&file)
+    };
+    // Forwards from the first, then each from its neighbour, and backwards.
+    let forwards: Vec<_> = (2..=5).map(|number| export(number, "forwards")).collect();
+    let first = sandbox.read("app.db.versions/t/v1.parquet");
+    for number in 2..=5 {
+        assert_eq!(export(number, "neighbour"), forwards[number - 2], "v{number} from the one before");
+        version(&format!("snapshot --version v{number}")).ok();
+        assert_eq!(sandbox.read(&format!("app.db.versions/t/v{number}.parquet")), forwards[number - 2], "v{number}");
+    }
+    for number in (1..5).rev() {
+        std::fs::remove_file(sandbox.path(&format!("app.db.versions/t/v{number}.parquet"))).expect("a file");
+        let file = if number == 1 { &first } else { &forwards[number - 2] };
+        assert_eq!(export(number, "backwards"), *file, "v{number} from the ones after it");
+    }
+}

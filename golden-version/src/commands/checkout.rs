@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use golden::cli::Reporter;
-use golden::{Error, Result, visible};
+use golden::{Error, Result, counted, visible};
 use golden_version::RowForm;
 use serde::Serialize;
 
@@ -22,8 +22,8 @@ use crate::cli;
 use crate::job::{Job, Running};
 use crate::replay::Rows;
 use crate::spool::Spool;
-use crate::store::{Access, Intent, Store};
-use crate::table_file::Contents;
+use crate::store::{self, Access, Intent, Store};
+use crate::table_file::{Classes, Contents};
 use crate::tracking;
 
 /// Puts a version's rows into a table.
@@ -86,7 +86,7 @@ fn checkout(
     let chain = Chain::read(place.store.as_mut(), dataset)?;
     let position = chain.position(&arguments.version)?;
     let version = chain.versions.get(position).ok_or_else(|| Error::usage("there is no such version"))?;
-    let staged = place.rebuild(&chain, position, reporter, |rows| stage(rows, &version.contents()))?;
+    let (staged, classes) = place.rebuild(&chain, position, reporter, |rows| stage(rows, &version.contents()))?;
     let mut schema = chain.form(position)?.schema.clone();
     if let Some(table) = &arguments.table {
         schema.table.clone_from(table);
@@ -98,7 +98,8 @@ fn checkout(
         store.defer_references()?;
         store.begin(access)?;
     }
-    let is_new = target::prepare(store, &form, dialect, arguments.dry_run)?;
+    let is_new = target::prepare(store, &form, dialect, &classes, arguments.dry_run)?;
+    let form = if is_new && arguments.dry_run { form } else { Arc::new(target::form(store, &form)?) };
     let is_tracked = job.is_some() && tracking::find(store, dataset)?.is_some();
     if let Some(job) = job.as_ref().filter(|_| is_tracked) {
         store.name_job(dataset, Some(job.id()))?;
@@ -125,7 +126,13 @@ fn checkout(
     let changes = Changes(differences.counts);
     if !arguments.dry_run {
         change(store, &form, differences)?;
-        compare::contents_of(store, &form)?.must_be(&version.contents())?;
+        let put = store::contents(store, &form)?.must_be(&version.contents());
+        put.map_err(|error| {
+            error.context(format!("table `{}` does not give the values back as they are", form.schema.table)).guidance(
+                "its columns have other types than the version's, or a trigger changes what is written: check out into a \
+                 table that is to be made, with --table",
+            )
+        })?;
         store.advance_sequences(&form)?;
         if is_tracked {
             store.name_job(dataset, None)?;
@@ -145,16 +152,19 @@ fn checkout(
     })
 }
 
-/// Sets the rows of a version aside, if they are those that were sealed.
-fn stage(rows: Rows, sealed: &Contents) -> Result<Spool<String>> {
+/// Sets the rows of a version aside, if they are those that were sealed; and which kinds of values each column has.
+fn stage(rows: Rows, sealed: &Contents) -> Result<(Spool<String>, Vec<Classes>)> {
     let form = Arc::clone(rows.form());
     let (mut staged, mut rebuilt, mut json) = (Spool::default(), Contents::default(), Vec::new());
+    let mut classes = vec![Classes::default(); form.schema.columns.len()];
     for row in rows {
-        rebuilt.add(&form, &row?, &mut json);
+        let row = row?;
+        classes.iter_mut().zip(&row).for_each(|(classes, cell)| *classes |= Classes::of(cell));
+        rebuilt.add(&form, &row, &mut json);
         staged.push(&String::from_utf8_lossy(&json).into_owned())?;
     }
     rebuilt.must_be(sealed)?;
-    Ok(staged)
+    Ok((staged, classes))
 }
 
 /// Changes the table, and sees to it that no other did.
@@ -189,6 +199,6 @@ impl fmt::Display for Report {
         let Self { dataset, version, table, dry_run, rows, changes } = self;
         let would = if *dry_run { "would put" } else { "put" };
         let (dataset, version, table) = (visible(dataset), visible(version), visible(table));
-        writeln!(f, "{dataset} {version}: {would} {rows} rows into {table}; {changes}")
+        writeln!(f, "{dataset} {version}: {would} {} into {table}; {changes}", counted(*rows, "row"))
     }
 }

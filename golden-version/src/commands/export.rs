@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use golden::cli::Reporter;
-use golden::{Context, Error, Result, visible};
+use golden::{Context, Error, Result, counted, visible};
 use serde::Serialize;
 
 use super::Place;
 use crate::chain::Chain;
 use crate::cli;
+use crate::replay::{Rows, Spliced};
 use crate::store::{Access, Intent};
 use crate::table_file::{self, Adding, Format, Writer};
 
@@ -74,13 +75,21 @@ pub fn write_rows(
     {
         return Ok(());
     }
-    place.rebuild(chain, position, reporter, |mut rows| {
-        let adding = if rows.contents().is_some() { Adding::Changes } else { Adding::Rows };
-        let mut writer = Writer::create(path, format, rows.form(), adding)?;
-        for row in rows.by_ref() {
-            writer.write(row?)?;
-        }
-        let closed = writer.close(rows.contents().unwrap_or_default())?;
+    place.along_ways(chain, position, reporter, |Place { store, folder }, base| {
+        let closed = match (format, Spliced::of(store.as_mut(), folder, chain, position, base)?) {
+            (Format::Parquet, Some(spliced)) => {
+                let mut writer = Writer::create(path, format, spliced.form(), Adding::Changes)?;
+                let contents = spliced.write(&mut writer)?;
+                writer.close(contents)?
+            }
+            _ => {
+                let mut rows = Rows::rebuild(store.as_mut(), folder, chain, position, base)?;
+                let adding = if rows.contents().is_some() { Adding::Changes } else { Adding::Rows };
+                let mut writer = Writer::create(path, format, rows.form(), adding)?;
+                rows.by_ref().try_for_each(|row| writer.write(row?))?;
+                writer.close(rows.contents().unwrap_or_default())?
+            }
+        };
         closed.contents.must_be(&contents)?;
         closed.keep().map(drop)
     })
@@ -99,6 +108,6 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dataset, version, output, rows, .. } = self;
         let output = output.to_string_lossy();
-        writeln!(f, "{} {}: {rows} rows to {}", visible(dataset), visible(version), visible(&output))
+        writeln!(f, "{} {}: {} to {}", visible(dataset), visible(version), counted(*rows, "row"), visible(&output))
     }
 }

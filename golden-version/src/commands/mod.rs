@@ -31,7 +31,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use crate::catalog;
 use crate::chain::Chain;
 use crate::cli::PlaceArgs;
-use crate::replay::{Rows, Ways};
+use crate::replay::{Base, Rows, Ways};
 use crate::snapshots::Folder;
 use crate::store::{self, Access, Intent, Store};
 
@@ -85,11 +85,23 @@ impl Place {
         reporter: &Reporter,
         mut make: impl FnMut(Rows) -> Result<T>,
     ) -> Result<T> {
+        self.along_ways(chain, target, reporter, |place, base| {
+            make(Rows::rebuild(place.store.as_mut(), &place.folder, chain, target, base)?)
+        })
+    }
+
+    /// Makes something of a sealed version from wherever it can be rebuilt, the nearest first.
+    pub fn along_ways<T>(
+        &mut self,
+        chain: &Chain,
+        target: usize,
+        reporter: &Reporter,
+        mut make: impl FnMut(&mut Self, Base) -> Result<T>,
+    ) -> Result<T> {
         let tag = chain.versions.get(target).map_or("", |version| version.tag.as_str());
         let mut ways = Ways::to(chain, target);
         while let Some(base) = ways.next(&self.folder, &mut |warning| reporter.warn(warning))? {
-            let rows = Rows::rebuild(self.store.as_mut(), &self.folder, chain, target, base);
-            match rows.and_then(&mut make) {
+            match make(self, base) {
                 Err(error) if error.kind() == Kind::Data => {
                     reporter.warn(format!("version {tag} from {}: {}", base.named(chain, target), error.message()));
                 }

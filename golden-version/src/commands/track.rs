@@ -11,8 +11,7 @@ use serde::Serialize;
 use super::Place;
 use crate::chain::Chain;
 use crate::cli;
-use crate::seal::Tally;
-use crate::store::{Access, Intent};
+use crate::store::{self, Access, Intent};
 use crate::tracking::{self, Tracking};
 
 /// Makes the triggers, anew where they are there.
@@ -40,13 +39,9 @@ pub fn run(arguments: &cli::Track, reporter: &Reporter) -> Result<ExitCode> {
     // From now on nobody changes the table unnoticed; but was it changed since its newest version?
     if let Some(newest) = chain.newest() {
         let form = RowForm::new(tracking.schema.clone())?;
-        let mut tally = Tally::of(None);
-        store.each_row(&form, &mut |row| {
-            tally.change(None, Some(&form.json(&row)));
-            Ok(())
-        })?;
+        let contents = store::contents(store, &form)?;
         let is_same_table = newest.schema.as_ref() == Some(&tracking.schema);
-        tracking.in_step = is_same_table && newest.content == Some(tally.seal().content);
+        tracking.in_step = is_same_table && newest.contents() == contents;
     }
     tracking.fingerprint = store.trigger_state(&tracking)?.fingerprint;
     tracking::keep(store, &tracking)?;

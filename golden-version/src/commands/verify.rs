@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use golden::cli::{Progress, Reporter};
-use golden::{Kind, Result, visible};
+use golden::{Kind, Result, counted, visible};
 use golden_version::ContentDigest;
 use serde::Serialize;
 
@@ -12,9 +12,8 @@ use super::{Place, published};
 use crate::chain::Chain;
 use crate::cli;
 use crate::replay::{Base, Rows, Unsound, candidates, unsound};
-use crate::seal::Tally;
 use crate::snapshots::Condition;
-use crate::store::{Access, Intent};
+use crate::store::{self, Access, Intent};
 
 /// Rebuilds versions, or reads a published table back.
 pub fn run(arguments: &cli::Verify, reporter: &Reporter) -> Result<ExitCode> {
@@ -78,7 +77,7 @@ fn wrong(place: &mut Place, chain: &Chain, position: usize, base: Base) -> Resul
     Ok(match rebuilt {
         Ok((count, content)) if Some(content) == version.content && Some(count) == version.row_count => None,
         Ok((count, _)) if Some(count) != version.row_count => {
-            Some(format!("{count} rows, where {} were sealed", version.row_count.unwrap_or(0)))
+            Some(format!("{}, where {} were sealed", counted(count, "row"), version.row_count.unwrap_or(0)))
         }
         Ok((_, content)) => Some(format!("digest {content}, where {} was sealed", version.content.unwrap_or_default())),
         // What can be tried again, or is no matter of the data, ends the run.
@@ -96,19 +95,13 @@ fn table(place: &mut Place, chain: &Chain) -> Result<TableState> {
     if form.schema.columns.iter().any(|column| !names.contains(&column.name)) {
         return Ok(if names.is_empty() { TableState::Gone } else { TableState::Changed });
     }
-    let mut tally = Tally::of(None);
-    let read = store.each_row(&form, &mut |row| {
-        tally.change(None, Some(&form.json(&row)));
-        Ok(())
-    });
-    match read {
+    match store::contents(store, &form) {
+        Ok(contents) if contents == newest.contents() => Ok(TableState::Same),
+        Ok(_) => Ok(TableState::Changed),
         // No version has what cannot be kept in one.
-        Err(error) if error.kind() == Kind::Data => return Ok(TableState::Changed),
-        read => read?,
+        Err(error) if error.kind() == Kind::Data => Ok(TableState::Changed),
+        Err(error) => Err(error),
     }
-    let seal = tally.seal();
-    let is_same = newest.content == Some(seal.content) && newest.row_count == Some(seal.rows);
-    Ok(if is_same { TableState::Same } else { TableState::Changed })
 }
 
 #[derive(Default, Serialize)]
@@ -205,6 +198,7 @@ impl fmt::Display for Findings {
             TableState::Gone => "there is no table",
         };
         let outcome = if self.are_bad() { "damaged" } else { "whole" };
-        writeln!(f, "{dataset}: {} versions along {paths} paths, {outcome}; {table}", self.versions.len())
+        let (versions, paths) = (counted(self.versions.len() as u64, "version"), counted(paths, "path"));
+        writeln!(f, "{dataset}: {versions} along {paths}, {outcome}; {table}")
     }
 }

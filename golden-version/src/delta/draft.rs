@@ -99,7 +99,7 @@ impl<'t> Draft<'t> {
                 }
                 Removal::Rewriting => {
                     let mut rest = Parts::new(self.home, form, types, self.now);
-                    for (place, row) in (0..).zip(table_file::read(&self.home.fetch(&name)?, Arc::clone(form))?) {
+                    for (place, row) in (0..).zip(table_file::read(&self.home.fetch(&name)?, form)?) {
                         let row = row?;
                         if !rows.contains(place) {
                             rest.write(row)?;

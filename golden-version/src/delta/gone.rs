@@ -92,7 +92,7 @@ impl<'t> Gone<'t> {
         let mut key = Vec::new();
         let mut found = RoaringTreemap::new();
         // Rows and keys are both in the order of keys.
-        for (place, row) in (0_u64..).zip(table_file::read(&self.home.fetch(name)?, Arc::clone(&self.form))?) {
+        for (place, row) in (0_u64..).zip(table_file::read(&self.home.fetch(name)?, &self.form)?) {
             key.clear();
             self.form.key(&row?).write_sortable(&mut key);
             while waiting.next_if(|((wanted, _), _)| *wanted < key).is_some() {}

@@ -137,7 +137,7 @@ fn add_up(home: &Home, path: &str, fates: &Fates, form: &Arc<RowForm>, differenc
     let (mut json, mut place) = (Vec::new(), 0);
     // What cannot be read to its end counts for no version.
     let mut own = BTreeMap::<usize, Difference>::new();
-    for row in table_file::read(&file, Arc::clone(form))? {
+    for row in table_file::read(&file, form)? {
         form.write_json(&row?, &mut json);
         let death = deaths.next_if(|(gone, _)| *gone == place).map(|(_, version)| version).or(end);
         place += 1;
@@ -154,7 +154,7 @@ fn add_up(home: &Home, path: &str, fates: &Fates, form: &Arc<RowForm>, differenc
         }
     }
     if place != rows || deaths.next().is_some() {
-        return Err(Error::data(format!("{path} has {place} rows, where {rows} were written")));
+        return Err(Error::data(format!("{path} has {}, where {rows} were written", golden::counted(place, "row"))));
     }
     for (version, own) in own {
         if let Some(difference) = differences.get_mut(version) {

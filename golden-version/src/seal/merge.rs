@@ -88,24 +88,23 @@ struct Merging<'m, I: Iterator<Item = Result<Row>>> {
 
 impl<I: Iterator<Item = Result<Row>>> Merging<'_, I> {
     /// A row that the table has; all with smaller keys are there no longer.
-    fn table_row(&mut self, row: Row) -> Result<()> {
-        let key = self.merge.form.key(&row);
+    fn table_row(&mut self, row: &mut Row) -> Result<()> {
+        // Nearly every row of nearly every table: the one before has it, too.
+        let is_same = |parent: &Result<Row>| parent.as_ref().is_ok_and(|parent| parent == row);
+        if self.has_same_columns && self.adopted.next_key().is_none() && self.parent.next_if(is_same).is_some() {
+            self.parent_key = None;
+            return Ok(());
+        }
+        let key = self.merge.form.key(row);
         while self.parent_before(&key)? || self.adopted_before(&key) {
             self.record(None, Until::Table)?;
         }
         let is_parents = self.peek_parent()?.is_some_and(|parent| *parent == key);
         let is_adopted = self.adopted_is(&key);
-        if is_parents && !is_adopted && self.has_same_columns {
-            // Nearly every row of nearly every table.
-            if self.parent.next_if(|parent| parent.as_ref().is_ok_and(|parent| *parent == row)).is_some() {
-                self.parent_key = None;
-                return Ok(());
-            }
-        }
         if is_parents || is_adopted {
-            return self.record(Some(row), Until::Table);
+            return self.record(Some(std::mem::take(row)), Until::Table);
         }
-        let json = self.merge.form.json(&row);
+        let json = self.merge.form.json(row);
         self.tally.change(None, Some(&json));
         self.find(&key, None, Some(json))
     }

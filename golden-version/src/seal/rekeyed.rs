@@ -37,9 +37,9 @@ pub fn rekeyed(
         deltas.push(&delta(Operation::Delete, record_id, Some(json), None))?;
     }
     store.each_row(&merge.form, &mut |row| {
-        let json = merge.form.json(&row);
+        let json = merge.form.json(row);
         tally.change(None, Some(&json));
-        let record_id = merge.form.record_id(&merge.form.key(&row));
+        let record_id = merge.form.record_id(&merge.form.key(row));
         deltas.push(&delta(Operation::Insert, record_id, None, Some(json)))
     })?;
     catalog::insert_deltas(store, &merge.version.id, &mut deltas.finish()?)?;

@@ -11,6 +11,7 @@ use golden::store::{Address, Location};
 use golden::{Error, Result};
 use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 
+use crate::table_file::Contents;
 use crate::tracking::{Tracking, TriggerState};
 
 pub use self::postgres::Server;
@@ -25,6 +26,16 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    /// What people call the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access<'d> {
@@ -32,6 +43,16 @@ pub enum Access<'d> {
     Read,
     /// Changing a dataset's versions: nobody else does meanwhile.
     Change(&'d str),
+}
+
+/// What becomes of rows of a table.
+pub struct RowChanges<'c> {
+    /// Those that go.
+    pub deleted: &'c mut dyn Iterator<Item = Result<Row>>,
+    /// Those that become others of the same key: before and after.
+    pub updated: &'c mut dyn Iterator<Item = Result<(Row, Row)>>,
+    /// Those that come.
+    pub inserted: &'c mut dyn Iterator<Item = Result<Row>>,
 }
 
 /// Takes a row of a query.
@@ -75,13 +96,9 @@ pub trait Store {
         rows: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
     ) -> Result<u64>;
 
-    /// Deletes the rows of these keys from a table; how many.
-    fn delete_all(
-        &mut self,
-        table: &str,
-        key: &[&str],
-        keys: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
-    ) -> Result<u64>;
+    /// Changes rows of a table, so that values which no two rows share may change places, and rows may refer to each
+    /// other.
+    fn change_rows(&mut self, form: &RowForm, changes: RowChanges<'_>) -> Result<()>;
 
     /// Whether there is a table of ours, or the application's, of that name.
     fn has_table(&mut self, name: &str) -> Result<bool>;
@@ -98,11 +115,12 @@ pub trait Store {
     /// How SQL names a table of the application's.
     fn relation(&mut self, name: &str) -> Result<String>;
 
-    /// Hands out a table's rows in the order of their keys.
+    /// Hands out a table's rows in the order of their keys. A row is whoever's it is handed to; one that is left as it is
+    /// makes the next one cheaper.
     ///
     /// # Errors
     /// Two rows of one key, and a value that cannot be kept: text that is not UTF-8.
-    fn each_row(&mut self, form: &RowForm, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
+    fn each_row(&mut self, form: &RowForm, visit: &mut dyn FnMut(&mut Row) -> Result<()>) -> Result<()>;
 
     /// What a value that [`Store::query`] handed out is in a column of a kind.
     fn typed(&self) -> fn(CellKind, Cell) -> Cell;
@@ -158,6 +176,16 @@ pub fn first(store: &mut dyn Store, sql: &str, values: &[Cell]) -> Result<Option
         Ok(())
     })?;
     Ok(found)
+}
+
+/// What stands in these columns of a table.
+pub fn contents(store: &mut dyn Store, form: &RowForm) -> Result<Contents> {
+    let (mut contents, mut json) = (Contents::default(), Vec::new());
+    store.each_row(form, &mut |row| {
+        contents.add(form, row, &mut json);
+        Ok(())
+    })?;
+    Ok(contents)
 }
 
 /// A table with its key: the columns that were given, in the table's own spelling, else its primary key.

@@ -1,5 +1,7 @@
 //! Rows in the order of their keys, whatever order a database can give.
 
+use std::cmp::Ordering;
+
 use golden::spill::Sorter;
 use golden::{Error, Result};
 use golden_version::{Key, Row, RowForm};
@@ -10,6 +12,7 @@ const SORT_MEMORY: usize = 32 << 20;
 /// Sees to it that every key is greater than the one before.
 pub struct Ascending<'f> {
     form: &'f RowForm,
+    /// The key of the last row.
     last: Option<Key>,
 }
 
@@ -21,16 +24,16 @@ impl<'f> Ascending<'f> {
 
     /// Looks at the next row.
     pub fn check(&mut self, row: &Row) -> Result<()> {
-        let key = self.form.key(row);
-        if let Some(last) = self.last.as_ref().filter(|last| **last >= key) {
-            let (table, record) = (&self.form.schema.table, self.form.record_id(&key));
-            if *last > key {
+        let order = self.last.as_ref().map(|last| self.form.compare(row, last));
+        if let Some(order @ (Ordering::Less | Ordering::Equal)) = order {
+            let (table, record) = (&self.form.schema.table, self.form.record_id(&self.form.key(row)));
+            if order == Ordering::Less {
                 return Err(Error::environment(format!("table `{table}`: record {record} came out of order")));
             }
             return Err(Error::data(format!("table `{table}` has two rows of the key {record}"))
                 .guidance("name columns that tell the rows apart with --key"));
         }
-        self.last = Some(key);
+        self.last = Some(self.form.key(row));
         Ok(())
     }
 }
@@ -58,10 +61,10 @@ impl<'f> ByKey<'f> {
     }
 
     /// Hands them out.
-    pub fn each(self, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+    pub fn each(self, visit: &mut dyn FnMut(&mut Row) -> Result<()>) -> Result<()> {
         for entry in self.sorter.finish()? {
             let (_, json) = entry?;
-            visit(self.form.read(&String::from_utf8_lossy(&json))?)?;
+            visit(&mut self.form.read(&String::from_utf8_lossy(&json))?)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Which kinds of values occur in a column.
 
-use std::ops::BitOrAssign;
+use std::ops::{BitOr, BitOrAssign};
 
 use golden_version::Cell;
 
@@ -20,6 +20,19 @@ impl Classes {
     /// Truth values.
     pub const BOOLEAN: Self = Self(16);
 
+    /// What people call them.
+    pub fn named(self) -> String {
+        let names = [
+            (Self::INTEGER, "integers"),
+            (Self::REAL, "doubles"),
+            (Self::TEXT, "texts"),
+            (Self::BLOB, "bytes"),
+            (Self::BOOLEAN, "truth values"),
+        ];
+        let names = names.into_iter().filter(|(class, _)| self.0 & class.0 != 0).map(|(_, name)| name);
+        names.collect::<Vec<_>>().join(" and ")
+    }
+
     /// The kind of a value.
     pub fn of(cell: &Cell) -> Self {
         match cell {
@@ -36,5 +49,13 @@ impl Classes {
 impl BitOrAssign for Classes {
     fn bitor_assign(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+}
+
+impl BitOr for Classes {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }

@@ -1,6 +1,6 @@
 //! How many rows there are, and their digest.
 
-use golden::{Error, Result};
+use golden::{Error, Result, counted};
 use golden_version::{ContentDigest, Row, RowForm};
 
 /// What stands in a file.
@@ -30,7 +30,7 @@ impl Contents {
     /// Sees to it that they are what a version was sealed with.
     pub fn must_be(&self, sealed: &Self) -> Result<()> {
         if self.rows != sealed.rows {
-            return Err(Error::data(format!("{} rows, where {} were sealed", self.rows, sealed.rows)));
+            return Err(Error::data(format!("{}, where {} were sealed", counted(self.rows, "row"), sealed.rows)));
         }
         if self.digest != sealed.digest {
             return Err(Error::data(format!("digest {}, where {} was sealed", self.digest, sealed.digest)));

@@ -2,7 +2,9 @@
 
 mod buffer;
 mod classes;
+mod columns;
 mod contents;
+mod encoding;
 mod hashed;
 mod parquet_file;
 mod part;
@@ -15,8 +17,7 @@ mod types;
 mod writer;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -24,6 +25,8 @@ use golden::cli::{Compress, Existing, Output};
 use golden::{Context, Error, Result};
 use golden_version::{Row, RowForm};
 
+pub use self::classes::Classes;
+pub use self::columns::Columns;
 pub use self::contents::Contents;
 pub use self::hashed::Hashed;
 pub use self::part::Part;
@@ -41,9 +44,7 @@ const SCHEMA: &str = "golden.schema";
 const CONTENT: &str = "golden.content_sha256";
 const TYPES: &str = "golden.types";
 
-/// Rows go from thread to thread in batches of at most so many…
-const BATCH_ROWS: usize = 2048;
-/// … of which so many may wait.
+/// Rows go from thread to thread in batches, of which so many may wait.
 const WAITING: usize = 4;
 
 /// What a file is made of.
@@ -74,26 +75,43 @@ impl Format {
 }
 
 /// The rows of a Parquet file, their values in the places of the form's columns; read on a thread of their own.
-pub fn read(path: &Path, form: Arc<RowForm>) -> Result<Box<dyn Iterator<Item = Result<Row>>>> {
+pub fn read(path: &Path, form: &RowForm) -> Result<Box<dyn Iterator<Item = Result<Row>>>> {
+    let name = path.display().to_string();
+    let rows =
+        open(path, form)?.map(move |columns| match columns.and_then(|columns| columns.into_rows().context(|| &name)) {
+            Ok(rows) => rows.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+    Ok(Box::new(ahead(rows, path, |error| vec![Err(error)]).flatten()))
+}
+
+/// The same, as the file has them.
+pub fn read_columns(path: &Path, form: &RowForm) -> Result<Box<dyn Iterator<Item = Result<Columns>>>> {
+    Ok(Box::new(ahead(open(path, form)?, path, Err)))
+}
+
+fn open(path: &Path, form: &RowForm) -> Result<Reading> {
     let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
-    let mut reading = Reading::of(file, form, path)?;
-    let (sender, batches) = sync_channel(WAITING);
-    let path: PathBuf = path.to_owned();
-    let thread = thread::spawn(move || {
-        loop {
-            let batch: Vec<_> = reading.by_ref().take(BATCH_ROWS).collect();
-            let is_last = batch.len() < BATCH_ROWS;
-            if sender.send(batch).is_err() || is_last {
-                break;
-            }
-        }
-    });
-    let mut thread = Some(thread);
+    Reading::of(file, form, path)
+}
+
+/// Reads ahead, on a thread.
+fn ahead<T, I, F>(mut items: I, path: &Path, broken: F) -> impl Iterator<Item = T> + use<T, I, F>
+where
+    T: Send + 'static,
+    I: Iterator<Item = T> + Send + 'static,
+    F: FnOnce(Error) -> T,
+{
+    let (sender, receiver) = sync_channel(WAITING);
+    // Whoever listened may have heard enough.
+    let thread = thread::spawn(move || drop(items.try_for_each(|item| sender.send(item))));
+    let error = Error::data(format!("{} cannot be read", path.display()));
+    let mut end = Some((thread, broken, error));
     let end = std::iter::from_fn(move || {
-        let broken = || vec![Err(Error::data(format!("{} cannot be read", path.display())))];
-        thread.take().and_then(|thread| thread.join().is_err().then(broken))
+        let (thread, broken, error) = end.take()?;
+        thread.join().is_err().then(|| broken(error))
     });
-    Ok(Box::new(batches.into_iter().chain(end).flatten()))
+    receiver.into_iter().chain(end)
 }
 
 /// Copies a file, if its bytes have that SHA-256; false, and nothing copied, if not.

@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 
 use super::buffer::Buffer;
 use super::classes::Classes;
+use super::columns::Columns;
+use super::encoding::Encoding;
 use super::hashed::Hashed;
 use super::reading::Reading;
-use super::types::ColumnType;
+use super::types::{ColumnType, Encoded};
 use super::{CONTENT, Contents, SCHEMA, TYPES};
 use crate::spool::Spool;
 
@@ -45,6 +47,8 @@ pub struct Open {
     types: Vec<ColumnType>,
     writer: SerializedFileWriter<Hashed<Output>>,
     columns: Vec<Column>,
+    /// The row group before the one that is being filled.
+    encoding: Option<Encoding>,
     /// Rows and bytes of the row group that is being filled.
     rows: usize,
     bytes: usize,
@@ -78,16 +82,25 @@ impl ParquetFile {
 
     /// Adds rows.
     pub fn push(&mut self, rows: Vec<Row>) -> Result<()> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            none => {
-                let columns = self.form.schema.columns.iter().enumerate();
-                let first = |place: usize| rows.iter().filter_map(|row| row.get(place)).find(|cell| !cell.is_null());
-                let types = columns.map(|(place, column)| ColumnType::of(column, first(place))).collect();
-                none.insert(Open::create(&self.path, &self.form, types)?)
-            }
-        };
+        let open = self.open(&rows)?;
         rows.into_iter().try_for_each(|row| open.push(row).map(drop))
+    }
+
+    /// Adds rows as they stand in another file.
+    pub fn push_columns(&mut self, columns: Columns) -> Result<()> {
+        self.open(&[])?.push_columns(columns)
+    }
+
+    /// Opens it when the first rows are there: where a declaration says nothing, they tell a column's type.
+    fn open(&mut self, first: &[Row]) -> Result<&mut Open> {
+        if let Some(ref mut open) = self.open {
+            return Ok(open);
+        }
+        let columns = self.form.schema.columns.iter().enumerate();
+        let first = |place: usize| first.iter().filter_map(|row| row.get(place)).find(|cell| !cell.is_null());
+        let types = columns.map(|(place, column)| ColumnType::of(column, first(place))).collect();
+        let open = Open::create(&self.path, &self.form, types)?;
+        Ok(self.open.insert(open))
     }
 
     /// Completes it, but for its name.
@@ -104,17 +117,19 @@ impl ParquetFile {
         let mut misfits = std::mem::take(&mut open.misfits).finish()?.peekable();
         let first = open.close(&self.form, Some(contents))?.into_inner().reopen()?;
         let mut second = Open::create(&self.path, &self.form, types)?;
-        for (number, row) in Reading::of(first, Arc::clone(&self.form), &self.path)?.enumerate() {
-            let mut row = row?;
-            let is_here = |misfit: &Result<Misfit>| misfit.as_ref().map_or(true, |misfit| misfit.row == number as u64);
-            while let Some(misfit) = misfits.next_if(is_here) {
-                let Misfit { column, json, .. } = misfit?;
-                let value = serde_json::from_str(&json).map_err(|error| Error::environment(error.to_string()))?;
-                if let Some(cell) = row.get_mut(column) {
-                    *cell = Cell::of_json(&value)?;
+        for columns in Reading::of(first, &self.form, &self.path)? {
+            for mut row in columns?.into_rows()? {
+                let number = second.total;
+                let is_here = |misfit: &Result<Misfit>| misfit.as_ref().map_or(true, |misfit| misfit.row == number);
+                while let Some(misfit) = misfits.next_if(is_here) {
+                    let Misfit { column, json, .. } = misfit?;
+                    let value = serde_json::from_str(&json).map_err(|error| Error::environment(error.to_string()))?;
+                    if let Some(cell) = row.get_mut(column) {
+                        *cell = Cell::of_json(&value)?;
+                    }
                 }
+                second.push(row)?;
             }
-            second.push(row)?;
         }
         second.close(&self.form, Some(contents))
     }
@@ -139,7 +154,17 @@ impl Open {
             .map_err(|error| failure(error, path))?;
         let columns = types.iter().map(|_| Column::default()).collect();
         let path = path.to_owned();
-        Ok(Self { path, types, writer, columns, rows: 0, bytes: 0, total: 0, misfits: Spool::default() })
+        Ok(Self {
+            path,
+            types,
+            writer,
+            columns,
+            encoding: None,
+            rows: 0,
+            bytes: 0,
+            total: 0,
+            misfits: Spool::default(),
+        })
     }
 
     /// Whether every value has come back as it is.
@@ -150,44 +175,86 @@ impl Open {
     /// Adds a row; how many bytes it takes.
     pub fn push(&mut self, row: Row) -> Result<usize> {
         let before = self.bytes;
-        for (place, ((cell, kind), column)) in row.into_iter().zip(&self.types).zip(&mut self.columns).enumerate() {
-            column.classes |= Classes::of(&cell);
-            let value = if cell.is_null() { Ok(None) } else { kind.encode(cell).map(Some) };
-            let value = match value {
-                Ok(value) => value,
-                Err(cell) => {
-                    column.has_misfits = true;
-                    let mut json = Vec::new();
-                    cell.write_json(&mut json);
-                    let json = String::from_utf8_lossy(&json).into_owned();
-                    self.misfits.push(&Misfit { row: self.total, column: place, json })?;
-                    None
-                }
-            };
-            self.bytes += column.buffer.push(value);
+        for (place, cell) in row.into_iter().enumerate() {
+            let value = self.encoded(place, cell)?;
+            if let Some(column) = self.columns.get_mut(place) {
+                self.bytes += column.buffer.push(value);
+            }
         }
-        self.rows += 1;
-        self.total += 1;
         let bytes = self.bytes - before;
-        if self.rows >= ROWS || self.bytes >= BYTES {
-            self.flush()?;
-        }
+        self.added(1)?;
         Ok(bytes)
     }
 
-    /// Writes a row group.
-    fn flush(&mut self) -> Result<()> {
-        if self.rows == 0 {
-            return Ok(());
+    /// A value as its column holds it. One that the column would not give back is NULL there, and set aside.
+    fn encoded(&mut self, place: usize, cell: Cell) -> Result<Option<Encoded>> {
+        let (Some(kind), Some(column)) = (self.types.get(place), self.columns.get_mut(place)) else { return Ok(None) };
+        column.classes |= Classes::of(&cell);
+        if cell.is_null() {
+            return Ok(None);
         }
-        (self.rows, self.bytes) = (0, 0);
-        let columns = &mut self.columns;
-        let mut write = || {
+        let misfit = match kind.encode(cell) {
+            Ok(value) => return Ok(Some(value)),
+            Err(cell) => cell,
+        };
+        column.has_misfits = true;
+        let mut json = Vec::new();
+        misfit.write_json(&mut json);
+        let json = String::from_utf8_lossy(&json).into_owned();
+        self.misfits.push(&Misfit { row: self.total, column: place, json })?;
+        Ok(None)
+    }
+
+    /// Adds rows that stand in columns. If those are of this file's types, their values go over as they are.
+    pub fn push_columns(&mut self, mut columns: Columns) -> Result<()> {
+        if !columns.types().eq(self.types.iter().copied()) {
+            return columns.into_rows()?.into_iter().try_for_each(|row| self.push(row).map(drop));
+        }
+        // Where a row group ends depends on its rows alone, not on how many came at once.
+        let (rows, bytes, room) = (columns.len(), columns.bytes(), ROWS - self.rows);
+        if rows > 1 && (rows > room || self.bytes + bytes >= BYTES) {
+            let first = columns.take(if rows > room { room } else { rows / 2 });
+            self.push_columns(first)?;
+            return self.push_columns(columns);
+        }
+        for (column, added) in self.columns.iter_mut().zip(columns.into_columns()) {
+            column.classes |= added.kind.classes(&added.values);
+            column.buffer.append(added.values);
+        }
+        self.bytes += bytes;
+        self.added(rows)
+    }
+
+    /// So many rows were added; the row group may be full.
+    fn added(&mut self, rows: usize) -> Result<()> {
+        self.rows += rows;
+        self.total += rows as u64;
+        if self.rows >= ROWS || self.bytes >= BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Has a row group encoded, and writes the one before.
+    fn flush(&mut self) -> Result<()> {
+        self.write_encoded()?;
+        if self.rows > 0 {
+            (self.rows, self.bytes) = (0, 0);
+            let buffers = self.columns.iter_mut().map(|column| std::mem::take(&mut column.buffer));
+            let columns = self.writer.schema_descr().columns().iter().cloned().zip(buffers).collect();
+            self.encoding = Some(Encoding::begin(columns, Arc::clone(self.writer.properties()), &self.path));
+        }
+        Ok(())
+    }
+
+    /// Writes the row group that is being encoded, if one is.
+    fn write_encoded(&mut self) -> Result<()> {
+        let Some(encoding) = self.encoding.take() else { return Ok(()) };
+        let chunks = encoding.finish()?;
+        let write = || {
             let mut group = self.writer.next_row_group()?;
-            for column in columns.iter_mut() {
-                let Some(mut chunk) = group.next_column()? else { break };
-                column.buffer.write(&mut chunk)?;
-                chunk.close()?;
+            for (bytes, closed) in chunks {
+                group.append_column(&bytes, closed)?;
             }
             group.close().map(drop)
         };
@@ -197,6 +264,7 @@ impl Open {
     /// Completes it, but for its name. Of a part of a table nobody asks what it contains.
     pub fn close(mut self, form: &RowForm, contents: Option<&Contents>) -> Result<Hashed<Output>> {
         self.flush()?;
+        self.write_encoded()?;
         let json = |error: serde_json::Error| Error::environment(error.to_string());
         let schema = serde_json::to_string(&form.schema).map_err(json)?;
         let types = serde_json::to_string(&self.types).map_err(json)?;

@@ -2,102 +2,95 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use golden::{Context, Error, Result};
-use golden_version::{Cell, Row, RowForm};
+use golden::{Error, Result};
+use golden_version::RowForm;
 use parquet::column::reader::ColumnReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::FileMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::TYPES;
-use super::buffer;
+use super::buffer::Buffer;
+use super::columns::{Column, Columns};
 use super::types::ColumnType;
 
 /// How many rows are read at once.
-const ROWS: usize = 1024;
+const ROWS: usize = 2048;
 
-/// The rows of a file that this program wrote.
+/// The rows of a file that this program wrote, so many at once.
 pub struct Reading {
     reader: SerializedFileReader<File>,
     path: PathBuf,
-    form: Arc<RowForm>,
-    /// For each column of the file its type, and its place in a row; none where a row has no such column.
-    columns: Vec<(ColumnType, Option<usize>)>,
+    /// For each column of a row its type and its place in the file; none where the file has no such column.
+    columns: Vec<Option<(ColumnType, usize)>>,
     /// The row group that comes next.
     group: usize,
-    /// The columns of the row group that is being read.
-    open: Vec<ColumnReader>,
+    /// What is being read of a row group, column by column.
+    open: Vec<Option<(ColumnType, ColumnReader)>>,
     /// Rows that it still has.
     left: usize,
-    rows: std::vec::IntoIter<Row>,
 }
 
 impl Reading {
     /// Reads the rows of a file, their values in the places of the form's columns.
-    pub fn of(file: File, form: Arc<RowForm>, path: &Path) -> Result<Self> {
+    pub fn of(file: File, form: &RowForm, path: &Path) -> Result<Self> {
         let reader = SerializedFileReader::new(file).map_err(|error| damaged(&error, path))?;
         let metadata = reader.metadata().file_metadata();
         let names = metadata.schema_descr().columns();
         let types = types_of(metadata).ok_or_else(|| {
             Error::data(format!("{} is a Parquet file that golden-version did not write", path.display()))
         })?;
-        let columns = types.into_iter().zip(names).map(|(kind, column)| (kind, form.position(column.name()))).collect();
-        let (open, rows) = (Vec::new(), Vec::new().into_iter());
-        Ok(Self { reader, path: path.to_owned(), form, columns, group: 0, open, left: 0, rows })
+        let mut columns = vec![None; form.schema.columns.len()];
+        for (place, (kind, column)) in types.into_iter().zip(names).enumerate() {
+            if let Some(column) = form.position(column.name()).and_then(|position| columns.get_mut(position)) {
+                *column = Some((kind, place));
+            }
+        }
+        Ok(Self { reader, path: path.to_owned(), columns, group: 0, open: Vec::new(), left: 0 })
     }
 
-    /// Reads some more rows; false where there are none.
-    fn advance(&mut self) -> Result<bool> {
+    /// Reads some more rows; none where there are no more.
+    fn advance(&mut self) -> Result<Option<Columns>> {
+        let failed = |error: ParquetError| damaged(&error, &self.path);
         while self.left == 0 {
             if self.group == self.reader.num_row_groups() {
-                return Ok(false);
+                return Ok(None);
             }
-            let group = self.reader.get_row_group(self.group).map_err(|error| damaged(&error, &self.path))?;
+            let group = self.reader.get_row_group(self.group).map_err(failed)?;
             self.left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-            self.open = (0..self.columns.len())
-                .map(|column| group.get_column_reader(column))
-                .collect::<std::result::Result<_, _>>()
-                .map_err(|error| damaged(&error, &self.path))?;
+            let open = self.columns.iter().map(|column| {
+                column.map(|(kind, place)| Ok((kind, group.get_column_reader(place).map_err(failed)?))).transpose()
+            });
+            self.open = open.collect::<Result<_>>()?;
             self.group += 1;
         }
-        let count = self.left.min(ROWS);
-        let mut rows = vec![vec![Cell::Null; self.form.schema.columns.len()]; count];
-        for ((kind, place), column) in self.columns.iter().zip(&mut self.open) {
-            let Some(place) = *place else { continue };
-            let values = buffer::read(column, count).map_err(|error| damaged(&error, &self.path))?;
-            if values.len() != count {
-                return Err(Error::data(format!("{} ends in the middle of a column", self.path.display())));
-            }
-            for (row, value) in rows.iter_mut().zip(values) {
-                if let (Some(cell), Some(value)) = (row.get_mut(place), value) {
-                    *cell = kind.decode(value).context(|| self.path.display())?;
-                }
-            }
+        let rows = self.left.min(ROWS);
+        let mut columns = Vec::with_capacity(self.open.len());
+        for column in &mut self.open {
+            columns.push(match column {
+                Some((kind, reader)) => Column { kind: *kind, values: Buffer::read(reader, rows).map_err(failed)? },
+                None => Column { kind: ColumnType::Text, values: Buffer::nulls(rows) },
+            });
         }
-        self.left -= count;
-        self.rows = rows.into_iter();
-        Ok(true)
+        if columns.iter().any(|column| column.values.len() != rows) {
+            return Err(Error::data(format!("{} ends in the middle of a column", self.path.display())));
+        }
+        self.left -= rows;
+        Ok(Some(Columns::new(rows, columns)))
     }
 }
 
 impl Iterator for Reading {
-    type Item = Result<Row>;
+    type Item = Result<Columns>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(row) = self.rows.next() {
-            return Some(Ok(row));
+        let next = self.advance();
+        if next.is_err() {
+            // Nothing comes after an error.
+            (self.left, self.group) = (0, self.reader.num_row_groups());
         }
-        match self.advance() {
-            Ok(true) => self.rows.next().map(Ok),
-            Ok(false) => None,
-            Err(error) => {
-                // Nothing comes after an error.
-                (self.left, self.group) = (0, self.reader.num_row_groups());
-                Some(Err(error))
-            }
-        }
+        next.transpose()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 use proptest::prelude::*;
 
-use super::{Adding, Contents, Format, Writer, read};
+use super::{Adding, Contents, Format, Writer, read, read_columns};
 
 const DECLARED: [(&str, CellKind); 15] = [
     ("INTEGER", CellKind::Integer),
@@ -86,7 +86,7 @@ proptest! {
         prop_assert_eq!(closed.contents, contents);
         let written = closed.keep().expect("a file");
         prop_assert_eq!(super::measure(&path).expect("a file"), written);
-        let back: Vec<_> = read(&path, form).expect("rows").collect::<golden::Result<_>>().expect("rows");
+        let back: Vec<_> = read(&path, &form).expect("rows").collect::<golden::Result<_>>().expect("rows");
         prop_assert_eq!(back, rows);
     }
 
@@ -106,8 +106,37 @@ proptest! {
         if cut { bytes.truncate(place) } else { bytes[place] ^= flip }
         std::fs::write(&path, bytes).expect("a file");
         // Rows or an error, and an end to them; whose digest is another is found by whoever reads.
-        if let Ok(rows) = read(&path, form) {
+        if let Ok(rows) = read(&path, &form) {
             prop_assert!(rows.take(100).count() < 100);
         }
     }
+}
+
+/// Large values, so that row groups end by their size, in the middle of what is read at once.
+#[test]
+fn columns_of_one_file_make_the_same_file() {
+    let form = form(&[2, 7, 8]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [first, second] = ["first.parquet", "second.parquet"].map(|name| folder.path().join(name));
+    let mut contents = Contents::default();
+    let mut writer = Writer::create(&first, Format::Parquet, &form, Adding::Rows).expect("a writer");
+    let mut json = Vec::new();
+    for number in 0..9_000_i64 {
+        let long = Cell::Text(format!("{number:05}").repeat(if number % 3 == 0 { 4_000 } else { 1 }));
+        let price = if number % 2 == 0 { Cell::Integer(number) } else { Cell::Real(number as f64 / 2.0) };
+        let any = if number < 40 { Cell::Null } else { Cell::Integer(number) };
+        let row = vec![Cell::Integer(number), long, price, any];
+        contents.add(&form, &row, &mut json);
+        writer.write(row).expect("a row");
+    }
+    writer.close(Contents::default()).and_then(super::writer::Closed::keep).expect("a file");
+    let mut writer = Writer::create(&second, Format::Parquet, &form, Adding::Changes).expect("a writer");
+    for (turn, columns) in read_columns(&first, &form).expect("rows").enumerate() {
+        let mut columns = columns.expect("rows");
+        writer.write_columns(columns.take(turn * 100)).expect("rows");
+        writer.write_columns(columns).expect("rows");
+    }
+    writer.close(contents).and_then(super::writer::Closed::keep).expect("a file");
+    let [first, second] = [first, second].map(|path| std::fs::read(path).expect("a file"));
+    assert!(first == second, "{} and {} bytes", first.len(), second.len());
 }

@@ -10,6 +10,7 @@ use parquet::errors::ParquetError;
 use parquet::schema::types::{Type, TypePtr};
 use serde::{Deserialize, Serialize};
 
+use super::buffer::Buffer;
 use super::classes::Classes;
 use super::spelled::{self, Fraction, Zone};
 
@@ -154,6 +155,24 @@ impl ColumnType {
             Self::Blob
         } else {
             Self::Json
+        }
+    }
+
+    /// Which kinds of values occur among these.
+    pub fn classes(self, values: &Buffer) -> Classes {
+        match self {
+            _ if values.is_all_null() => Classes::default(),
+            Self::Boolean => Classes::BOOLEAN,
+            Self::Bit | Self::Integer => Classes::INTEGER,
+            Self::Real => Classes::REAL,
+            Self::Text | Self::Date | Self::Moment { .. } | Self::Decimal { .. } => Classes::TEXT,
+            Self::Blob => Classes::BLOB,
+            Self::Number => values.iter().flatten().fold(Classes::default(), |classes, value| match value {
+                Encoded::Double(double) if whole(double).is_some() => classes | Classes::INTEGER,
+                _ => classes | Classes::REAL,
+            }),
+            // It holds values of any kind: nobody asks.
+            Self::Json => Classes::default(),
         }
     }
 

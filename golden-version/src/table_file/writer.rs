@@ -11,9 +11,11 @@ use golden_version::{Cell, Row, RowForm};
 
 use super::hashed::Hashed;
 use super::parquet_file::ParquetFile;
-use super::{BATCH_ROWS, Contents, Format, WAITING, text};
+use super::{Columns, Contents, Format, WAITING, text};
 
-/// Rows go from thread to thread in batches of about so many bytes.
+/// Rows go from thread to thread in batches of at most so many…
+const BATCH_ROWS: usize = 2048;
+/// … or of about so many bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// What was written.
@@ -35,6 +37,9 @@ impl From<(u64, String)> for Written {
 pub struct Writer {
     batch: Vec<Row>,
     bytes: usize,
+    /// Whether rows may come column by column: nobody looks at them, and the first have told what the columns are.
+    takes_columns: bool,
+    adding: Adding,
     sender: Option<SyncSender<Message>>,
     writing: Option<JoinHandle<Result<Closed>>>,
 }
@@ -58,6 +63,7 @@ pub enum Adding {
 /// Between the threads.
 enum Message {
     Rows(Vec<Row>),
+    Columns(Columns),
     End(Contents),
 }
 
@@ -73,7 +79,8 @@ impl Writer {
             thread::spawn(move || digest(&form, &undigested, &onward));
         }
         let writing = thread::spawn(move || sink.write(&messages));
-        Ok(Self { batch: Vec::new(), bytes: 0, sender: Some(sender), writing: Some(writing) })
+        let (sender, writing) = (Some(sender), Some(writing));
+        Ok(Self { batch: Vec::new(), bytes: 0, takes_columns: false, adding, sender, writing })
     }
 
     /// Adds a row.
@@ -83,9 +90,27 @@ impl Writer {
         if self.bytes < BATCH_BYTES && self.batch.len() < BATCH_ROWS {
             return Ok(());
         }
+        self.takes_columns = self.adding == Adding::Changes;
+        self.send_batch()
+    }
+
+    /// Adds rows as they stand in another file.
+    pub fn write_columns(&mut self, mut columns: Columns) -> Result<()> {
+        while !self.takes_columns && columns.len() > 0 {
+            let first = columns.take(BATCH_ROWS - self.batch.len());
+            first.into_rows()?.into_iter().try_for_each(|row| self.write(row))?;
+        }
+        if columns.len() == 0 {
+            return Ok(());
+        }
+        self.send_batch()?;
+        self.send(Message::Columns(columns))
+    }
+
+    fn send_batch(&mut self) -> Result<()> {
         self.bytes = 0;
         let batch = std::mem::take(&mut self.batch);
-        self.send(Message::Rows(batch))
+        if batch.is_empty() { Ok(()) } else { self.send(Message::Rows(batch)) }
     }
 
     fn send(&mut self, message: Message) -> Result<()> {
@@ -98,8 +123,7 @@ impl Writer {
 
     /// Completes it, but for its name. `known` is what whoever gave the rows knows of them.
     pub fn close(mut self, known: Contents) -> Result<Closed> {
-        let batch = std::mem::take(&mut self.batch);
-        self.send(Message::Rows(batch))?;
+        self.send_batch()?;
         self.send(Message::End(known))?;
         self.end()
     }
@@ -154,6 +178,7 @@ fn digest(form: &RowForm, messages: &Receiver<Message>, onward: &SyncSender<Mess
                 }
                 Message::Rows(batch)
             }
+            columns => columns,
         };
         // A writer that has failed no longer listens.
         if onward.send(message).is_err() {
@@ -188,6 +213,13 @@ impl Sink {
         loop {
             let rows = match messages.recv() {
                 Ok(Message::Rows(rows)) => rows,
+                Ok(Message::Columns(columns)) => match &mut self {
+                    Self::Parquet(file) => {
+                        file.push_columns(columns)?;
+                        continue;
+                    }
+                    Self::Csv(_) | Self::Jsonl(..) => columns.into_rows()?,
+                },
                 Ok(Message::End(contents)) => return self.close(contents),
                 // Whoever gave the rows has given up.
                 Err(_) => return Err(ended_early()),

@@ -7,7 +7,7 @@ use golden_version::{Row, RowForm};
 use serde::{Deserialize, Serialize};
 
 use crate::spool::Spool;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::table_file::Contents;
 use crate::version::Operation;
 
@@ -56,14 +56,14 @@ pub fn differences(
     let mut differences = Differences::default();
     let mut rows = rows.peekable();
     store.each_row(form, &mut |row| {
-        let key = form.key(&row);
+        let key = form.key(row);
         while let Some(new) = next_if(&mut rows, |new| form.key(new) < key) {
             differences.push(form, None, Some(&new?))?;
         }
         match next_if(&mut rows, |new| form.key(new) == key).transpose()? {
-            Some(new) if new == row => Ok(()),
-            Some(new) => differences.push(form, Some(&row), Some(&new)),
-            None => differences.push(form, Some(&row), None),
+            Some(new) if new == *row => Ok(()),
+            Some(new) => differences.push(form, Some(row), Some(&new)),
+            None => differences.push(form, Some(row), None),
         }
     })?;
     for new in rows {
@@ -90,15 +90,5 @@ fn next_if(rows: &mut Peekable<impl Iterator<Item = Result<Row>>>, is: impl Fn(&
 /// What stands in a table: all its columns, whatever those of the version.
 pub fn contents(store: &mut dyn Store, form: &RowForm) -> Result<Contents> {
     let schema = store.table(&form.schema.table, &form.schema.key)?;
-    contents_of(store, &RowForm::new(schema)?)
-}
-
-/// What stands in these columns of a table.
-pub fn contents_of(store: &mut dyn Store, form: &RowForm) -> Result<Contents> {
-    let (mut contents, mut json) = (Contents::default(), Vec::new());
-    store.each_row(form, &mut |row| {
-        contents.add(form, &row, &mut json);
-        Ok(())
-    })?;
-    Ok(contents)
+    store::contents(store, &RowForm::new(schema)?)
 }

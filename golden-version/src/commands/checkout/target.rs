@@ -8,6 +8,7 @@ use golden::{Context, Error, Result};
 use golden_version::{CellKind, Column, RowForm};
 
 use crate::store::{self, Dialect, Intent, Store};
+use crate::table_file::Classes;
 
 /// Opens another database. A SQLite file is made where there is none.
 pub fn open(into: &str, dry_run: bool, reporter: &Reporter) -> Result<Box<dyn Store>> {
@@ -28,12 +29,19 @@ fn touch(path: &Path) -> Result<()> {
 }
 
 /// Sees to it that the table can take the rows; true where there is none, or was none.
-pub fn prepare(store: &mut dyn Store, form: &RowForm, from: Dialect, dry_run: bool) -> Result<bool> {
+pub fn prepare(
+    store: &mut dyn Store,
+    form: &RowForm,
+    from: Dialect,
+    classes: &[Classes],
+    dry_run: bool,
+) -> Result<bool> {
     let table = &form.schema.table;
     let there = store.column_names(table)?;
     if there.is_empty() {
+        let types = types(form, from, store.dialect(), classes)?;
         if !dry_run {
-            create(store, form, from)?;
+            create(store, form, &types)?;
         }
         return Ok(true);
     }
@@ -51,22 +59,23 @@ pub fn prepare(store: &mut dyn Store, form: &RowForm, from: Dialect, dry_run: bo
         .guidance("add what is missing, or name a table that is to be made with --table"))
 }
 
+/// The form of a version's rows as the table has them: its columns may be of other kinds.
+pub fn form(store: &mut dyn Store, form: &RowForm) -> Result<RowForm> {
+    let mut schema = form.schema.clone();
+    let there = store.table(&schema.table, &schema.key)?.columns;
+    for column in &mut schema.columns {
+        if let Some(there) = there.iter().find(|there| there.name == column.name) {
+            column.kind = there.kind;
+        }
+    }
+    RowForm::new(schema)
+}
+
 /// Makes the table: its columns and their types, and the key.
-fn create(store: &mut dyn Store, form: &RowForm, from: Dialect) -> Result<()> {
-    let to = store.dialect();
+fn create(store: &mut dyn Store, form: &RowForm, types: &[String]) -> Result<()> {
     let quote = golden::store::sqlite::quote;
-    let mut parts: Vec<_> = form
-        .schema
-        .columns
-        .iter()
-        .map(|column| {
-            format!(
-                "{} {}",
-                quote(&column.name),
-                if from == to { column.declared.as_str() } else { carried(column, to) }
-            )
-        })
-        .collect();
+    let columns = form.schema.columns.iter().zip(types);
+    let mut parts: Vec<_> = columns.map(|(column, kind)| format!("{} {kind}", quote(&column.name))).collect();
     if !form.schema.key_named {
         let key: Vec<_> = form.schema.key.iter().map(|name| quote(name)).collect();
         parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
@@ -75,17 +84,39 @@ fn create(store: &mut dyn Store, form: &RowForm, from: Dialect) -> Result<()> {
     store.batch(&format!("CREATE TABLE {relation} ({})", parts.join(", ")))
 }
 
-/// A type of the other database's that carries a column's values.
-fn carried(column: &Column, to: Dialect) -> &'static str {
-    match (column.kind, to) {
-        (CellKind::Boolean, Dialect::Postgres) => "boolean",
-        (CellKind::Integer, Dialect::Postgres) => "bigint",
-        (CellKind::Real, Dialect::Postgres) => "double precision",
-        (CellKind::Blob, Dialect::Postgres) => "bytea",
-        (CellKind::Text | CellKind::Any, Dialect::Postgres) => "text",
-        (CellKind::Boolean | CellKind::Integer, Dialect::Sqlite) => "INTEGER",
-        (CellKind::Real, Dialect::Sqlite) => "REAL",
-        (CellKind::Blob, Dialect::Sqlite) => "BLOB",
-        (CellKind::Text | CellKind::Any, Dialect::Sqlite) => "TEXT",
+/// The types of the columns: as they were declared, or, in the other database, those that carry the values.
+fn types(form: &RowForm, from: Dialect, to: Dialect, classes: &[Classes]) -> Result<Vec<String>> {
+    let columns = form.schema.columns.iter().zip(classes);
+    if from == to {
+        return Ok(columns.map(|(column, _)| column.declared.clone()).collect());
     }
+    columns.map(|(column, classes)| carrying(column, *classes, to).map(str::to_owned)).collect()
+}
+
+/// A type of the other database's that gives a column's values back.
+fn carrying(column: &Column, classes: Classes, to: Dialect) -> Result<&'static str> {
+    let of_no_values = match column.kind {
+        CellKind::Boolean => Classes::BOOLEAN,
+        CellKind::Integer => Classes::INTEGER,
+        CellKind::Real => Classes::REAL,
+        CellKind::Blob => Classes::BLOB,
+        CellKind::Text | CellKind::Any => Classes::TEXT,
+    };
+    let classes = if classes == Classes::default() { of_no_values } else { classes };
+    let names = [
+        (Classes::BOOLEAN, "boolean", None),
+        (Classes::INTEGER, "bigint", Some("INTEGER")),
+        (Classes::REAL, "double precision", Some("REAL")),
+        (Classes::TEXT, "text", Some("TEXT")),
+        (Classes::BLOB, "bytea", Some("BLOB")),
+    ];
+    let found = names.into_iter().find(|(class, ..)| *class == classes).and_then(|(_, postgres, sqlite)| match to {
+        Dialect::Postgres => Some(postgres),
+        Dialect::Sqlite => sqlite,
+    });
+    found.ok_or_else(|| {
+        let (name, values, database) = (&column.name, classes.named(), to.name());
+        Error::data(format!("column `{name}` holds {values}, which no type of {database}'s gives back as they are"))
+            .guidance("seal a version in which the column holds values of one kind, or take the rows as a file: golden-version export")
+    })
 }

@@ -28,12 +28,12 @@ pub fn compare(
     let mut old = rows.proven(sealed).peekable();
     let gone = |row: Row| Difference::of(old_form.record_id(&old_form.key(&row)), Some(old_form.json(&row)), None);
     store.each_row(&form, &mut |row| {
-        let key = form.key(&row);
+        let key = form.key(row);
         while let Some(before) = old.next_if(|old| old.as_ref().map_or(true, |old| old_form.key(old) < key)) {
             show(gone(before?)?)?;
         }
         let before = old.next_if(|old| old.as_ref().is_ok_and(|old| old_form.key(old) == key)).transpose()?;
-        let (before, after) = (before.map(|before| old_form.json(&before)), form.json(&row));
+        let (before, after) = (before.map(|before| old_form.json(&before)), form.json(row));
         if before.as_ref() != Some(&after) {
             show(Difference::of(form.record_id(&key), before, Some(after))?)?;
         }

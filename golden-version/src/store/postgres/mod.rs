@@ -1,5 +1,6 @@
 //! PostgreSQL servers.
 
+mod changed;
 mod introspect;
 mod spelling;
 mod triggers;
@@ -17,7 +18,7 @@ use super::order::{Ascending, ByKey};
 use crate::interrupt;
 use crate::tracking::{Tracking, TriggerState};
 
-use super::{Access, Dialect, Store, Visit};
+use super::{Access, Dialect, RowChanges, Store, Visit};
 
 /// A connection to a server.
 pub struct Server {
@@ -116,37 +117,8 @@ impl Store for Server {
         Ok(writer.finish()?)
     }
 
-    /// In one statement: rows may refer to each other, and none to what is left.
-    fn delete_all(
-        &mut self,
-        table: &str,
-        key: &[&str],
-        keys: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
-    ) -> Result<u64> {
-        let relation = relation(table);
-        let names: Vec<_> = key.iter().map(|name| quote(name)).collect();
-        self.batch(&format!(
-            "CREATE TEMPORARY TABLE golden_gone ON COMMIT DROP AS SELECT {} FROM {relation} WITH NO DATA",
-            names.join(", ")
-        ))?;
-        self.insert_all("pg_temp.golden_gone", key, keys)?;
-        let each = |condition: &dyn Fn(&String) -> String| names.iter().map(condition).collect::<Vec<_>>();
-        let same = each(&|name| format!("g.{name} = t.{name}")).join(" AND ");
-        // What is not compared by = is found slowly, but a key that holds a NULL is rare.
-        let has_null = each(&|name| format!("g.{name} IS NULL")).join(" OR ");
-        let same_or_null = each(&|name| format!("g.{name} IS NOT DISTINCT FROM t.{name}")).join(" AND ");
-        self.execute(
-            &format!(
-                "DELETE FROM {relation} AS d USING
-                     (SELECT t.tableoid AS part, t.ctid AS place FROM {relation} AS t, pg_temp.golden_gone AS g
-                      WHERE {same}
-                      UNION ALL
-                      SELECT t.tableoid, t.ctid FROM {relation} AS t, pg_temp.golden_gone AS g
-                      WHERE ({has_null}) AND {same_or_null}) AS gone
-                 WHERE d.tableoid = gone.part AND d.ctid = gone.place"
-            ),
-            &[],
-        )
+    fn change_rows(&mut self, form: &RowForm, changes: RowChanges<'_>) -> Result<()> {
+        changed::change(self, form, changes)
     }
 
     fn has_table(&mut self, name: &str) -> Result<bool> {
@@ -177,7 +149,7 @@ impl Store for Server {
         Ok(relation(name))
     }
 
-    fn each_row(&mut self, form: &RowForm, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+    fn each_row(&mut self, form: &RowForm, visit: &mut dyn FnMut(&mut Row) -> Result<()>) -> Result<()> {
         let schema = &form.schema;
         let names: Vec<_> = schema.columns.iter().map(|column| quote(&column.name)).collect();
         let select = format!("SELECT {} FROM {}", names.join(", "), relation(&schema.table));
@@ -197,15 +169,15 @@ impl Store for Server {
                 .collect();
             let mut ascending = Ascending::new(form);
             return self.scan(form, &format!("{select} ORDER BY {}", order.join(", ")), &mut |row| {
-                ascending.check(&row)?;
+                ascending.check(row)?;
                 visit(row)
             });
         }
         let mut sorter = ByKey::new(form);
-        self.scan(form, &select, &mut |row| sorter.push(&row))?;
+        self.scan(form, &select, &mut |row| sorter.push(row))?;
         let mut ascending = Ascending::new(form);
         sorter.each(&mut |row| {
-            ascending.check(&row)?;
+            ascending.check(row)?;
             visit(row)
         })
     }
@@ -290,7 +262,7 @@ impl Store for Server {
 
 impl Server {
     /// The rows of a query whose columns are a table's.
-    fn scan(&mut self, form: &RowForm, sql: &str, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+    fn scan(&mut self, form: &RowForm, sql: &str, visit: &mut dyn FnMut(&mut Row) -> Result<()>) -> Result<()> {
         let mut rows = Copied::query(&mut self.client, sql)?;
         while rows.advance()? {
             interrupt::check()?;
@@ -298,7 +270,7 @@ impl Server {
             for (position, column) in form.schema.columns.iter().enumerate() {
                 row.push(rows.get(position)?.map_or(Cell::Null, |spelled| read(column.kind, spelled)));
             }
-            visit(row)?;
+            visit(&mut row)?;
         }
         Ok(())
     }

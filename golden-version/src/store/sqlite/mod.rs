@@ -1,5 +1,6 @@
 //! SQLite files.
 
+mod changed;
 mod held;
 mod introspect;
 mod rows;
@@ -15,7 +16,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use self::held::HeldJobs;
-use super::{Access, Dialect, Intent, Store, Visit};
+use super::{Access, Dialect, Intent, RowChanges, Store, Visit};
 use crate::interrupt;
 use crate::tracking::{Tracking, TriggerState};
 
@@ -118,21 +119,8 @@ impl Store for File {
         Ok(count)
     }
 
-    fn delete_all(
-        &mut self,
-        table: &str,
-        key: &[&str],
-        keys: &mut dyn Iterator<Item = Result<Vec<Cell>>>,
-    ) -> Result<u64> {
-        // As keys compare: by bytes, and without looking at what the application's own order makes equal.
-        let is_key: Vec<_> = key.iter().map(|name| format!("{} COLLATE BINARY IS ?", quote(name))).collect();
-        let sql = format!("DELETE FROM main.{} WHERE {}", quote(table), is_key.join(" AND "));
-        let mut statement = self.connection.prepare(&sql)?;
-        let mut count = 0;
-        for key in keys {
-            count += statement.execute(params_from_iter(key?.iter().map(Bound)))? as u64;
-        }
-        Ok(count)
+    fn change_rows(&mut self, form: &RowForm, changes: RowChanges<'_>) -> Result<()> {
+        changed::change(self, form, changes)
     }
 
     fn has_table(&mut self, name: &str) -> Result<bool> {
@@ -157,7 +145,7 @@ impl Store for File {
         Ok(format!("main.{}", quote(name)))
     }
 
-    fn each_row(&mut self, form: &RowForm, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+    fn each_row(&mut self, form: &RowForm, visit: &mut dyn FnMut(&mut Row) -> Result<()>) -> Result<()> {
         rows::each(&self.connection, form, visit)
     }
 

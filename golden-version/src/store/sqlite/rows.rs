@@ -20,8 +20,28 @@ pub fn cell(value: ValueRef<'_>) -> Option<Cell> {
     })
 }
 
+/// Replaces a cell by a value, in the room that it has; false for text that is not UTF-8.
+fn put(value: ValueRef<'_>, place: &mut Cell) -> bool {
+    match (value, place) {
+        (ValueRef::Text(text), Cell::Text(room)) => match std::str::from_utf8(text) {
+            Ok(text) => {
+                room.clear();
+                room.push_str(text);
+                true
+            }
+            Err(_) => false,
+        },
+        (value, place) => {
+            let new = cell(value);
+            let is_one = new.is_some();
+            *place = new.unwrap_or_default();
+            is_one
+        }
+    }
+}
+
 /// Hands out the rows. SQLite's own order of values is the one that keys have, if only texts are compared by bytes.
-pub fn each(connection: &Connection, form: &RowForm, visit: &mut dyn FnMut(Row) -> Result<()>) -> Result<()> {
+pub fn each(connection: &Connection, form: &RowForm, visit: &mut dyn FnMut(&mut Row) -> Result<()>) -> Result<()> {
     let schema = &form.schema;
     let columns: Vec<_> = schema.columns.iter().map(|column| quote(&column.name)).collect();
     let key: Vec<_> = schema.key.iter().map(|name| format!("{} COLLATE BINARY", quote(name))).collect();
@@ -29,15 +49,15 @@ pub fn each(connection: &Connection, form: &RowForm, visit: &mut dyn FnMut(Row) 
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut ascending = Ascending::new(form);
+    let mut row = Row::new();
     while let Some(stored) = rows.next()? {
         interrupt::check()?;
-        let mut row = Vec::with_capacity(columns.len());
+        row.resize(columns.len(), Cell::Null);
         let mut not_utf8 = None;
-        for position in 0..columns.len() {
-            row.push(cell(stored.get_ref(position)?).unwrap_or_else(|| {
+        for (position, place) in row.iter_mut().enumerate() {
+            if !put(stored.get_ref(position)?, place) {
                 not_utf8 = Some(position);
-                Cell::Null
-            }));
+            }
         }
         if let Some(column) = not_utf8.and_then(|position| schema.columns.get(position)) {
             let record = form.record_id(&form.key(&row));
@@ -48,7 +68,7 @@ pub fn each(connection: &Connection, form: &RowForm, visit: &mut dyn FnMut(Row) 
             .guidance("store it as a BLOB: CAST(… AS BLOB)"));
         }
         ascending.check(&row)?;
-        visit(row)?;
+        visit(&mut row)?;
     }
     Ok(())
 }

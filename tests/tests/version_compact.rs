@@ -45,6 +45,15 @@ impl History {
         self.sandbox.sh(&format!("golden-version {command} --db app.db --dataset links"))
     }
 
+    /// The versions whose deltas are in the database.
+    fn versions_with_deltas(&self) -> Vec<Vec<String>> {
+        self.sandbox.rows(
+            "app.db",
+            "SELECT DISTINCT version_tag FROM dataset_deltas d JOIN dataset_versions v ON v.id = d.dataset_version_id
+             ORDER BY 1",
+        )
+    }
+
     /// Every version comes out as it was.
     #[track_caller]
     fn is_whole(&self) {
@@ -76,6 +85,8 @@ fn compaction_keeps_every_version_and_its_audit_trail() {
     let dry = history.run("compact --chain 5 --dry-run").ok().says("would write a snapshot of v8").text();
     assert!(dry.contains("would move"), "{dry}");
     assert_ne!(history.deltas(), "0");
+    // Seven follow the first: not more than seven.
+    history.run("compact --chain 7").ok().says("nothing to compact");
     history.run("compact --chain 5").ok().says("snapshot of v8");
     assert_eq!(history.deltas(), "0", "all are in history files");
     history.is_whole();
@@ -104,11 +115,7 @@ fn protected_versions_are_left_alone() {
     history.run("protect --version v3").ok();
     history.run("protect --version v5").ok();
     history.run("compact --chain 2").ok().says("snapshot of v4");
-    let left = history.sandbox.rows(
-        "app.db",
-        "SELECT DISTINCT version_tag FROM dataset_deltas d JOIN dataset_versions v ON v.id = d.dataset_version_id ORDER BY 1",
-    );
-    assert_eq!(left, [["'v3'"], ["'v5'"]]);
+    assert_eq!(history.versions_with_deltas(), [["'v3'"], ["'v5'"]]);
     history.is_whole();
 }
 
@@ -117,6 +124,7 @@ fn lost_and_altered_files_are_found_and_rebuilt_around() {
     let history = History::of(6);
     history.run("snapshot --version v4").ok();
     history.run("compact --chain 100").ok().says("move");
+    assert_eq!(history.versions_with_deltas(), [["'v5'"], ["'v6'"]], "what no snapshot covers stays");
     let file = |name: &str| history.sandbox.path(&format!("app.db.versions/links/{name}.parquet"));
     let mut rng = Rng::with_seed(7);
     for name in ["v1", "v4"] {
@@ -317,4 +325,23 @@ fn what_is_left_of_a_history_is_shown() {
     assert_eq!(log["versions"][1]["lost"], Value::Null);
     history.run("show --version v2").exits(1).says(lost);
     history.run("show --version v3").ok();
+}
+
+#[test]
+fn the_database_has_the_size_and_digest_of_each_file() {
+    let history = History::of(4);
+    history.run("snapshot --version v2").ok();
+    history.run("compact --chain 1").ok();
+    let files = history.sandbox.rows(
+        "app.db",
+        "SELECT snapshot_path, snapshot_bytes, snapshot_sha256 FROM dataset_versions WHERE snapshot_path IS NOT NULL
+         UNION ALL SELECT history_path, history_bytes, history_sha256 FROM dataset_versions WHERE history_path IS NOT NULL",
+    );
+    assert_eq!(files.len(), 6, "{files:?}");
+    for file in files {
+        let path = format!("app.db.versions/{}", file[0].trim_matches('\''));
+        assert_eq!(file[1], history.sandbox.read(&path).len().to_string(), "{path}");
+        let digest = history.sandbox.sh(&format!("sha256sum {path}")).ok().text();
+        assert_eq!(Some(file[2].trim_matches('\'')), digest.split(' ').next(), "{path}");
+    }
 }

@@ -333,7 +333,8 @@ fn a_file_made_from_another_versions_is_the_one_made_from_rows() {
     }
     let export = |number: usize, how: &str| {
         let file = format!("v{number}.{how}.parquet");
-        version(&format!("export --version v{number} --output {file}")).ok();
+        // No way fails, to be made up for by the next.
+        version(&format!("export --version v{number} --output {file}")).ok().never_says("sealed");
         sandbox.read(&file)
     };
     // Forwards from the first, then each from its neighbour, and backwards.

@@ -3,14 +3,15 @@
 
 use golden::document::RecordKind;
 use golden::store::sqlite::quote;
-use golden::store::{Schema, VectorColumn, VectorPlace};
+use golden::store::{VectorColumn, VectorPlace};
 use golden::{Error, Result};
 
 use crate::columns::Covered;
+use crate::drift;
 use crate::plan::Job;
 use crate::rows::{removed_rows, staged_id, staged_rows};
 use crate::staging::column_name;
-use crate::target::{Dialect, Session};
+use crate::target::Session;
 
 /// Whether the staging file holds vectors for this import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,43 +49,6 @@ impl Vectors {
     pub fn insertion(self, job: &Job<'_>) -> Option<(String, String)> {
         let column = Self::chunk_column(job).filter(|_| self == Self::Embedded)?;
         Some((quote(&column.name), staged_vector(job)))
-    }
-}
-
-/// How SQL names the vector that a chunk, aliased `t`, has, and what is noted of it.
-pub struct OldVector {
-    /// The model and the dimension.
-    pub noted: &'static str,
-    /// The vector.
-    pub vector: String,
-    /// The joins that bring them.
-    pub joined: String,
-}
-
-impl OldVector {
-    /// For chunks whose ids are in the column `key`.
-    pub fn new(target: &mut dyn Session, schema: &Schema, column: &VectorColumn, key: &str) -> Result<Self> {
-        let name = quote(&column.name);
-        let (vector, mut joined) = match &column.place {
-            VectorPlace::ChunkColumn => (format!("t.{name}"), String::new()),
-            VectorPlace::Table { relation, chunk, .. } => {
-                (format!("o.{name}"), format!("JOIN {relation} o ON o.{} = t.{key}", quote(chunk)))
-            }
-        };
-        let mut noted = "NULL, NULL";
-        if target.has_notes(schema)? {
-            let id = target.dialect().noted_id(&format!("t.{key}"));
-            joined += &format!(" LEFT JOIN {} g ON g.chunk_id = {id}", schema.vector_notes);
-            noted = "g.model, g.dimension";
-        }
-        Ok(Self { noted, vector, joined })
-    }
-
-    /// The condition under which the new vector, in a row aliased `new`, is another or of another model.
-    pub fn changes(&self, dialect: Dialect, column: &VectorColumn, new: &str) -> String {
-        let differs = dialect.vector_differs(column.encoding, &self.vector, &format!("{new}.vector"));
-        let (model, _) = self.noted.split_once(',').unwrap_or_default();
-        format!("{model} IS DISTINCT FROM {new}.model OR {differs}")
     }
 }
 
@@ -188,32 +152,29 @@ pub fn apply(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
     refuse_missing(target, job, &id)
 }
 
-/// The query for vectors that take the place of others of the same text, as [`crate::drift::measure`] reads it.
+/// The query for vectors that take the place of others of the same text.
 pub fn replaced(target: &mut dyn Session, job: &Job<'_>) -> Result<Option<String>> {
     let (Some(column), Some(covered)) = (&job.schema.vectors, job.covered(RecordKind::Chunk)) else { return Ok(None) };
     let Some(content) = covered.position("content").filter(|_| job.vectors == Vectors::Embedded) else {
         return Ok(None);
     };
     let (chunks, dialect) = (&job.schema.chunks, job.dialect);
-    let key = quote(&chunks.id()?.name);
-    let old = OldVector::new(target, job.schema, column, &key)?;
-    Ok(Some(format!(
-        "SELECT t.{key}, {noted}, {old}, v.model, v.vector
-         FROM {staged} s {join} golden_plan p ON p.seq = s.parent AND p.action <> 'skip'
-         {join} {vectors} v ON v.text = s.text {join} {relation} t ON t.{key} = {id} {joined}
-         WHERE {old} IS NOT NULL AND t.{text} IS NOT DISTINCT FROM {content} AND ({changes})",
-        noted = old.noted,
-        old = old.vector,
-        joined = old.joined,
+    let from = format!(
+        "{staged} s {join} golden_plan p ON p.seq = s.parent AND p.action <> 'skip'
+         {join} {vectors} v ON v.text = s.text {join} {relation} t ON t.{key} = {id}",
         staged = dialect.staged(RecordKind::Chunk),
         vectors = dialect.staged_table("vectors"),
         join = dialect.join(),
         relation = chunks.relation,
+        key = quote(&chunks.id()?.name),
         id = staged_id(job, covered)?,
-        text = quote(&covered.table.columns[content].name),
-        content = dialect.exact(&format!("s.{}", column_name(content))),
-        changes = old.changes(dialect, column, "v"),
-    )))
+    );
+    let has_this_text = format!(
+        "t.{} IS NOT DISTINCT FROM {}",
+        quote(&covered.table.columns[content].name),
+        dialect.exact(&format!("s.{}", column_name(content))),
+    );
+    Ok(Some(drift::replaced(target, job.schema, column, &from, "v", &has_this_text)?))
 }
 
 /// Takes the vectors of chunks away that have no text, whoever made them.

@@ -2,6 +2,7 @@
 //! finds the same neighbours. In bounded memory, and the same for the same vectors in whatever order they come.
 
 mod comparison;
+mod replaced;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use golden::{Error, Result};
 use serde::Serialize;
 
 use self::comparison::Comparison;
+pub use self::replaced::replaced;
 use crate::origins::Origin;
 use crate::references::id_text;
 use crate::target::Session;

@@ -4,12 +4,11 @@ use golden::store::sqlite::quote;
 use golden::store::{VectorColumn, VectorPlace};
 use golden::{Error, Result};
 
+use super::report::Report;
 use crate::drift;
 use crate::embedder::Maker;
 use crate::origins::Origins;
 use crate::target::{Dialect, Purpose, Session, Target};
-use crate::vectors::OldVector;
-use crate::vectors_only::Report;
 
 /// The change, inside its transaction. In its SQL `s` is a line that was given, `t` the chunk it is about.
 pub struct Swap<'a> {
@@ -30,19 +29,9 @@ impl Swap<'_> {
         self.refuse_failed(session)?;
         self.refuse_outdated(session)?;
         self.refuse_mixture(session)?;
-        let old = OldVector::new(session, &self.target.schema, self.column, &self.key()?)?;
-        let replaced = format!(
-            "SELECT t.{key}, {noted}, {old}, s.model, s.vector FROM {from} {joined}
-             WHERE {vectors} AND {old} IS NOT NULL AND ({changes})",
-            key = self.key()?,
-            noted = old.noted,
-            old = old.vector,
-            joined = old.joined,
-            from = self.given()?,
-            vectors = self.is_vector()?,
-            changes = old.changes(self.target.dialect(), self.column, "s"),
-        );
-        let drift = drift::measure(session, &self.target.schema, &replaced)?;
+        let schema = &self.target.schema;
+        let replaced = drift::replaced(session, schema, self.column, &self.given()?, "s", &self.is_vector()?)?;
+        let drift = drift::measure(session, schema, &replaced)?;
         let warnings = drift::refuse(drift.as_ref(), self.max_drift)?.into_iter().collect();
         let chunks = session.number(&format!("SELECT count(*) FROM {} WHERE {}", self.given()?, self.is_vector()?))?;
         let blank_chunks =

@@ -1,23 +1,24 @@
 //! `--vectors`: vectors that come ready-made take the place of those in the database, all at once.
 
-use std::fmt;
+mod given;
+mod report;
+mod swap;
+
 use std::process::ExitCode;
 
 use golden::cli::{Progress, Reporter};
-use golden::document::RecordKind;
 use golden::settings::Settings;
 use golden::store::{Location, Mapping, VectorColumn};
 use golden::{Error, Result};
-use serde::Serialize;
 
+use self::given::Given;
+use self::report::Report;
+use self::swap::Swap;
 use crate::cli::Cli;
-use crate::drift::Drift;
-use crate::embedder::{Demands, Maker};
-use crate::given::Given;
+use crate::embedder::Demands;
 use crate::import::{finish, say_what_is_kept};
 use crate::origins::{Change, Origins};
 use crate::staging::{Leftovers, Staging, beside};
-use crate::swap::Swap;
 use crate::target::{Fate, Purpose, Session, Target};
 
 pub fn run(cli: &Cli, reporter: &Reporter) -> Result<ExitCode> {
@@ -99,58 +100,5 @@ fn commit(session: &mut dyn Session, report: Report) -> Result<Report> {
         Fate::Unknown(error) => {
             Err(error.guidance("whether the vectors were replaced, the server did not say: run it again with --resume"))
         }
-    }
-}
-
-/// What was replaced, or would be.
-#[derive(Serialize)]
-pub struct Report {
-    /// Nothing was changed; the rest says what would be.
-    pub dry_run: bool,
-    /// The model of the vectors.
-    pub model: Option<String>,
-    /// Numbers in each.
-    pub dimension: Option<u64>,
-    /// Chunks that a vector was given for.
-    pub chunks: u64,
-    /// Those that had another vector, or none.
-    pub written: u64,
-    /// Those that had the same.
-    pub unchanged: u64,
-    /// Chunks that were given without having a text.
-    pub blank_chunks: u64,
-    /// Chunks in the database that have no vector now.
-    pub chunks_without_vector: Option<u64>,
-    /// What the new vectors change.
-    pub drift: Option<Drift>,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.dry_run { "would write" } else { "wrote" };
-        let chunks = RecordKind::Chunk.counted(self.written);
-        write!(f, "{verb} the vectors of {chunks}, {} unchanged", self.unchanged)?;
-        match &self.maker() {
-            Some(maker) => writeln!(f, ", model {maker}")?,
-            None => writeln!(f)?,
-        }
-        if let Some(drift) = &self.drift {
-            write!(f, "{drift}")?;
-        }
-        if self.blank_chunks > 0 {
-            writeln!(f, "blank, so without a vector: {}", RecordKind::Chunk.counted(self.blank_chunks))?;
-        }
-        if let Some(missing) = self.chunks_without_vector.filter(|missing| *missing > 0) {
-            writeln!(f, "without a vector now: {}", RecordKind::Chunk.counted(missing))?;
-        }
-        Ok(())
-    }
-}
-
-impl Report {
-    fn maker(&self) -> Option<Maker> {
-        Some(Maker { model: self.model.clone()?, dimension: self.dimension })
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use golden_tests::Sandbox;
 use serde_json::{Value, json};
+use wait4::Wait4;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/embedding");
 const BUILTIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../golden-embed/model/all-MiniLM-L6-v2-int8");
@@ -199,11 +201,59 @@ fn long_texts_are_cut_averaged_or_refused() {
     sandbox.sh("golden-embed --no-cache --long error texts").exits(1).says("longer than the 256 tokens");
 }
 
+/// A small network, and a tokenizer that puts no marks around a text.
+fn small_model(sandbox: &Sandbox) {
+    sandbox.sh(&format!("mkdir model && cp {FIXTURES}/static/tokenizer.json model")).ok();
+    sandbox.sh(&format!("cp {FIXTURES}/small.onnx model/model.onnx")).ok();
+}
+
+#[test]
+fn a_text_without_a_token_is_refused_and_the_others_go_on() {
+    let sandbox = Sandbox::new();
+    small_model(&sandbox);
+    // White space, but not to ASCII; and a sign without width.
+    let texts = ["One text.", "\u{a0}\u{2003}", "And another one.", "\u{200b}"];
+    let line = |(id, text): (usize, &&str)| json!({"id": id, "text": text}).to_string();
+    sandbox.write("texts", texts.iter().enumerate().map(line).collect::<Vec<_>>().join("\n"));
+    sandbox.write("empty", json!({"id": 1, "text": texts[1]}).to_string());
+    for long in ["truncate", "mean", "error"] {
+        let run = sandbox.sh(&format!("golden-embed --no-cache --provider onnx:model --long {long} texts")).exits(1);
+        let answers: Vec<Value> =
+            run.text().lines().map(|line| serde_json::from_str(line).expect("an answer")).collect();
+        for (answer, is_empty) in answers.iter().zip([false, true, false, true]) {
+            assert_eq!(answer["error"].as_str(), is_empty.then_some("its text has no word that the model knows"));
+            assert_eq!(answer["embedding"].is_array(), !is_empty, "{answer}");
+        }
+        sandbox.sh(&format!("golden-embed --no-cache --provider onnx:model --long {long} empty")).exits(1);
+    }
+
+    // A tokenizer that knows nothing at all.
+    sandbox.write("model/tokenizer.json", r#"{"version": "1.0", "model": {"type": "BPE", "vocab": {}, "merges": []}}"#);
+    sandbox.sh("golden-embed --no-cache --provider onnx:model texts").exits(1).one_error().says("no word");
+}
+
+/// Attention takes memory by the square of a text's length, and for each text that goes through at once.
+#[test]
+fn models_of_long_texts_take_few_at_once() {
+    let sandbox = Sandbox::new();
+    small_model(&sandbox);
+    sandbox.write("model/sentence_bert_config.json", r#"{"max_seq_length": 4096}"#);
+    let text = "the and of to in ".repeat(800);
+    let lines: String = (0..8).map(|id| format!("{}\n", json!({"id": id, "text": text}))).collect();
+    sandbox.write("texts", lines);
+    let mut command = sandbox.command("golden-embed");
+    command.args(["--quiet", "--no-cache", "--threads", "1", "--provider", "onnx:model", "texts"]);
+    let used = command.stdout(Stdio::null()).spawn().expect("golden-embed").wait4().expect("an end");
+    assert!(used.status.success());
+    let mebibytes = used.rusage.maxrss / 1024 / 1024;
+    assert!(mebibytes < 300, "{mebibytes} MiB");
+}
+
 /// Whatever happened to a model's file: it runs, or there is an error. The runtime's own panics are none of the user's.
 #[test]
 fn a_network_that_is_damaged_is_an_error_and_no_panic() {
     let sandbox = Sandbox::new();
-    sandbox.sh(&format!("mkdir model && cp {FIXTURES}/static/tokenizer.json model")).ok();
+    small_model(&sandbox);
     sandbox.write("texts", "{\"id\": 1, \"text\": \"One text.\"}\n{\"id\": 2, \"text\": \"And another one.\"}\n");
     let whole = fs::read(Path::new(FIXTURES).join("small.onnx")).expect("the fixture");
     let embed = |bytes: &[u8]| {
@@ -217,6 +267,10 @@ fn a_network_that_is_damaged_is_an_error_and_no_panic() {
         damaged[place] = byte;
         embed(&damaged).exits(1).one_error().says("model.onnx is damaged");
     }
+    // A transposition names a dimension that is not there, which the runtime does not expect: it panics.
+    let mut damaged = whole.clone();
+    damaged[202] = 3;
+    embed(&damaged).exits(1).one_error().says("the model is damaged").never_says("panicked");
 
     let mut random = fastrand::Rng::with_seed(7);
     let (mut errors, mut runs) = (0, 0);

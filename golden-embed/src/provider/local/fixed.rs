@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::folder::Folder;
 use super::tensors::{Tensor, Tensors};
-use super::tokens::{LongText, Marks, Tokens};
+use super::tokens::{LongText, Marks, NO_WORD, Tokens};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::{Norm, to_unit};
@@ -87,7 +87,7 @@ impl Fixed {
                 }
                 Outcome::Vector { vector, fit: tokens.fit }
             }
-            None => Outcome::Refused("its text has no word that the model knows".into()),
+            None => Outcome::Refused(NO_WORD.to_owned()),
         }
     }
 }

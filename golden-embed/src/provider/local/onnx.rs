@@ -18,6 +18,10 @@ use crate::norm::Norm;
 /// What a model takes that does not say so, as sentence-transformers assumes.
 const MAX_TOKENS: usize = 512;
 
+/// The most tokens that go through the network at once, unless a single text has more: what attention makes of them
+/// on the way takes memory by the square of a text's length.
+const TOKENS: usize = 4096;
+
 /// Where a model says how many tokens it takes.
 const LIMITS: [(&str, &str); 3] = [
     ("sentence_bert_config.json", "max_seq_length"),
@@ -69,7 +73,7 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
         },
         model: Model::new(Box::new(|| Ok(Loaded { tokens, network }))),
         threads: cli.threads(),
-        windows: cli.batch.map_or(WINDOWS, usize::from),
+        windows: cli.batch.map_or_else(|| (TOKENS / max_tokens).clamp(1, WINDOWS), usize::from),
     })
 }
 

@@ -63,9 +63,12 @@ pub struct Tokens {
     most_chars: Option<usize>,
 }
 
+/// What is wrong with a text of signs, say, or of white space beyond ASCII.
+pub const NO_WORD: &str = "its text has no word that the model knows";
+
 /// The tokens of a text.
 pub struct Tokenized {
-    /// What goes through the model as a whole.
+    /// What goes through the model as a whole: at least one, and none empty.
     pub windows: Vec<Vec<u32>>,
     /// Whether there would be more than one.
     pub fit: Fit,
@@ -130,17 +133,24 @@ impl Tokens {
     /// The tokens of a text, or why it cannot have any.
     pub fn of(&self, text: &str) -> Result<Tokenized, String> {
         let text = &if self.prompt.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(self.prompt.clone() + text) };
-        match self.long {
-            LongText::Mean => self.all(text),
-            LongText::Truncate => self.beginning(text),
+        let mut tokens = match self.long {
+            LongText::Mean => self.all(text)?,
+            LongText::Truncate => self.beginning(text)?,
             LongText::Error => match self.beginning(text)? {
-                Tokenized { fit: Fit::Long, .. } => Err(format!(
-                    "its text is longer than the {} tokens that the model takes (--long says what to do)",
-                    self.max_tokens
-                )),
-                whole => Ok(whole),
+                Tokenized { fit: Fit::Long, .. } => {
+                    return Err(format!(
+                        "its text is longer than the {} tokens that the model takes (--long says what to do)",
+                        self.max_tokens
+                    ));
+                }
+                whole => whole,
             },
+        };
+        tokens.windows.retain(|ids| !ids.is_empty());
+        if tokens.windows.is_empty() {
+            return Err(NO_WORD.to_owned());
         }
+        Ok(tokens)
     }
 
     fn beginning(&self, text: &str) -> Result<Tokenized, String> {
@@ -173,7 +183,7 @@ impl Tokens {
             let tokens = untruncated.encode(piece, false).map_err(|error| no_tokens(&error))?;
             for stretch in tokens.get_offsets().chunks(self.max_tokens.saturating_sub(added).max(1)) {
                 let (Some((start, _)), Some((_, end))) = (stretch.first(), stretch.last()) else { continue };
-                let window = piece.get(*start..*end).unwrap_or_default();
+                let Some(window) = piece.get(*start..*end) else { continue };
                 windows.push(self.encode(window)?.get_ids().to_vec());
             }
             rest = behind;

@@ -52,12 +52,10 @@ impl Weights {
         }
     }
 
-    /// A matrix that is stored as int8, or as 16-bit floats and is quantised here, column by column.
+    /// A matrix as int8; one that is stored as 16-bit floats is quantised here, column by column.
     pub fn matrix(&self, name: &str) -> Result<Matrix> {
-        let halves = format!("{name}_h");
-        if self.0.contains_key(&halves) {
-            let (rows, columns) = self.shape(&halves)?;
-            return Ok(by_column(rows, columns, &self.numbers(&halves)?));
+        if let Some(FloatMatrix { rows, columns, numbers }) = self.halves(name)? {
+            return Ok(by_column(rows, columns, &numbers));
         }
         let stored = format!("{name}_q");
         let (rows, columns) = self.shape(&stored)?;
@@ -71,19 +69,28 @@ impl Weights {
 
     /// A matrix as floats, whichever way it is stored.
     pub fn floats(&self, name: &str) -> Result<FloatMatrix> {
-        let halves = format!("{name}_h");
-        let (rows, columns, numbers) = if self.0.contains_key(&halves) {
-            let (rows, columns) = self.shape(&halves)?;
-            (rows, columns, self.numbers(&halves)?)
-        } else {
-            let Matrix { rows, columns, steps, scales } = self.matrix(name)?;
-            let numbers = steps.iter().zip(scales.iter().cycle()).map(|(step, scale)| f32::from(*step) * scale);
-            (rows, columns, numbers.collect())
-        };
+        if let Some(stored) = self.halves(name)? {
+            return Ok(stored);
+        }
+        let Matrix { rows, columns, steps, scales } = self.matrix(name)?;
+        if scales.len() != columns {
+            return Err(wrong(name, "has no scale for each column"));
+        }
+        let numbers = steps.iter().zip(scales.iter().cycle()).map(|(step, scale)| f32::from(*step) * scale);
+        Ok(FloatMatrix { rows, columns, numbers: numbers.collect() })
+    }
+
+    /// A matrix of 16-bit floats, where it is stored so.
+    fn halves(&self, name: &str) -> Result<Option<FloatMatrix>> {
+        let stored = format!("{name}_h");
+        if !self.0.contains_key(&stored) {
+            return Ok(None);
+        }
+        let ((rows, columns), numbers) = (self.shape(&stored)?, self.numbers(&stored)?);
         if numbers.len() != rows * columns {
             return Err(wrong(name, "has another size than its shape"));
         }
-        Ok(FloatMatrix { rows, columns, numbers })
+        Ok(Some(FloatMatrix { rows, columns, numbers }))
     }
 
     fn shape(&self, name: &str) -> Result<(usize, usize)> {

@@ -1,19 +1,17 @@
-//! What the models are good for: the section that belongs to a heading, among all sections of the project's pages.
-//! Prints the table of docs/embedding.md: `cargo test -p golden-tests --test golden_embed_retrieval -- --nocapture`.
-//! Budget: 40 s.
+//! What the models are good for: finding the section that answers a question, among all sections of the project's own
+//! pages, and of Django's documentation. Prints the tables of docs/embedding.md:
+//! `cargo test -p golden-tests --test golden_embed_retrieval -- --nocapture`; `GOLDEN_LONG=1` takes all of Django's.
+//! Budget: 70 s.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod django;
+mod markup;
+mod pages;
+mod search;
 
-use golden_tests::Sandbox;
-use rusqlite::Connection;
-use serde_json::{Value, json};
+use golden_tests::{Sandbox, long_form};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const STATIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/embedding/static");
-/// As many answers as anybody reads.
-const READ: usize = 10;
+use django::Documentation;
+use search::{Question, mrr, places_by_vectors, places_by_words};
 
 /// A heading, and the beginning of what stands below it.
 struct Section {
@@ -21,121 +19,77 @@ struct Section {
     body: String,
 }
 
-fn pages() -> Vec<PathBuf> {
-    let docs = fs::read_dir(Path::new(ROOT).join("docs")).expect("the pages");
-    let mut pages: Vec<_> = docs.map(|entry| entry.expect("a page").path()).collect();
-    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
-    pages.sort();
-    pages.push(Path::new(ROOT).join("README.md"));
-    pages
-}
-
-/// The sections of a page of Markdown that say something in words; code is left out.
-fn sections(page: &str) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
-    let mut code = false;
-    for line in page.lines() {
-        if line.starts_with("```") {
-            code = !code;
-        } else if code {
-            continue;
-        } else if line.starts_with('#') {
-            let heading = line.trim_start_matches('#').trim().to_owned();
-            sections.push(Section { heading, body: String::new() });
-        } else if let Some(section) = sections.last_mut() {
-            section.body += line.trim();
-            section.body.push(' ');
-        }
+impl Section {
+    /// As many letters as a chunk for search often has. Sections that hardly say anything are none.
+    fn new(heading: &str, body: &str) -> Option<Self> {
+        let section = Self { heading: heading.to_owned(), body: body.trim().chars().take(600).collect() };
+        (section.body.len() >= 80).then_some(section)
     }
-    for section in &mut sections {
-        section.body = section.body.trim().chars().take(600).collect();
-    }
-    sections.retain(|section| section.body.len() >= 80);
-    sections
 }
 
-fn embed(sandbox: &Sandbox, provider: &str, texts: &[&str]) -> Vec<Vec<f32>> {
-    let lines: Vec<_> =
-        texts.iter().enumerate().map(|(id, text)| json!({"id": id, "text": text}).to_string()).collect();
-    sandbox.write("texts", lines.join("\n"));
-    let run = sandbox.sh(&format!("golden-embed --quiet --no-cache --provider {provider} texts")).ok();
-    let vector = |line: &str| {
-        let mut answer: Value = serde_json::from_str(line).expect("JSON");
-        serde_json::from_value(answer["embedding"].take()).expect("a vector")
-    };
-    run.text().lines().map(vector).collect()
+/// How good a model, or search by words, is at each kind of questions, and at all of them together.
+struct Found {
+    name: &'static str,
+    by_kind: Vec<f64>,
+    at_all: f64,
 }
 
-/// At which place each heading finds its own section, from 1, by vectors of length 1.
-fn places_by_vectors(sandbox: &Sandbox, provider: &str, sections: &[Section]) -> Vec<usize> {
-    let headings = embed(sandbox, provider, &sections.iter().map(|section| &*section.heading).collect::<Vec<_>>());
-    let bodies = embed(sandbox, provider, &sections.iter().map(|section| &*section.body).collect::<Vec<_>>());
-    assert_eq!((headings.len(), bodies.len()), (sections.len(), sections.len()));
-    let place = |(own, heading): (usize, &Vec<f32>)| {
-        let near = |body: &Vec<f32>| heading.iter().zip(body).map(|(a, b)| a * b).sum::<f32>();
-        let scores: Vec<f32> = bodies.iter().map(near).collect();
-        1 + scores.iter().filter(|score| **score > scores[own]).count()
-    };
-    headings.iter().enumerate().map(place).collect()
-}
-
-/// The same by the words they share.
-fn places_by_words(tokenizer: &str, sections: &[Section]) -> Vec<usize> {
-    let db = Connection::open_in_memory().expect("SQLite");
-    let create = format!("CREATE VIRTUAL TABLE sections USING fts5(body, tokenize = '{tokenizer}')");
-    db.execute_batch(&create).expect("FTS5");
-    for (row, section) in sections.iter().enumerate() {
-        db.execute("INSERT INTO sections(rowid, body) VALUES (?, ?)", (row, &section.body)).expect("a row");
-    }
-    let mut search = db
-        .prepare("SELECT rowid FROM sections WHERE sections MATCH ? ORDER BY bm25(sections) LIMIT ?")
-        .expect("a query");
-    let mut place = |(own, section): (usize, &Section)| {
-        let words = section.heading.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let any = words.map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" OR ");
-        let rows = search.query_map((any, READ), |row| row.get::<_, usize>(0)).expect("a search");
-        let found = rows.map(|row| row.expect("a row")).position(|row| row == own);
-        found.map_or(usize::MAX, |place| place + 1)
-    };
-    sections.iter().enumerate().map(&mut place).collect()
-}
-
-/// Mean reciprocal rank: 1 where every section comes first, 0 for one that is not among those read.
-fn mrr(places: &[usize]) -> f64 {
-    let worth = |place: &usize| if *place <= READ { 1.0 / *place as f64 } else { 0.0 };
-    places.iter().map(worth).sum::<f64>() / places.len() as f64
-}
-
-/// Mean reciprocal ranks of the models and of search by words, printed as a table.
-fn compare(name: &str, sections: &[Section]) -> HashMap<&'static str, f64> {
-    let sandbox = Sandbox::new();
-    let vectors = |provider: &str| mrr(&places_by_vectors(&sandbox, provider, sections));
-    let words = |tokenizer: &str| mrr(&places_by_words(tokenizer, sections));
-    let found = [
-        ("builtin", vectors("builtin")),
-        ("builtin-fast", vectors("builtin-fast")),
-        ("static", vectors(&format!("static:{STATIC}"))),
-        ("hash", vectors("hash")),
-        ("BM25 of stems", words("porter unicode61")),
-        ("BM25 of words", words("unicode61")),
-    ];
-    println!("MRR@{READ}, {name}, {} sections", sections.len());
-    for (name, mrr) in found {
-        println!("{name:<14} {mrr:.3}");
-    }
-    found.into()
-}
-
+/// Prints what the models and search by words find. The builtin model must be above BM25, and the fast one as good.
 #[track_caller]
-fn models_do_what_they_are_for(found: &HashMap<&str, f64>) {
-    assert!(found["builtin"] > found["BM25 of stems"], "{found:?}");
-    assert!(found["builtin"] - found["builtin-fast"] <= 0.01, "{found:?}");
+fn compare(collection: &str, texts: &[&str], kinds: &[(&str, Vec<Question>)]) {
+    const STATIC: &str = concat!("static:", env!("CARGO_MANIFEST_DIR"), "/fixtures/embedding/static");
+    let sandbox = Sandbox::new();
+    let all: Vec<&Question> = kinds.iter().flat_map(|(_, questions)| questions).collect();
+    let found = |name, places: Vec<usize>| {
+        let mut rest = &places[..];
+        let of_kind = kinds.iter().map(|(_, questions)| {
+            let (these, behind) = rest.split_at(questions.len());
+            rest = behind;
+            mrr(these)
+        });
+        Found { name, by_kind: of_kind.collect(), at_all: mrr(&places) }
+    };
+    let by_vectors = |name, provider: &str| found(name, places_by_vectors(&sandbox, provider, texts, &all));
+    let by_words = |name, tokenizer: &str| found(name, places_by_words(tokenizer, texts, &all));
+    let builtin = by_vectors("builtin", "builtin");
+    let fast = by_vectors("builtin-fast", "builtin-fast");
+    let stems = by_words("BM25 of stems", "porter unicode61");
+    let words = by_words("BM25 of words", "unicode61");
+    let (fixed, hash) = (by_vectors("static", STATIC), by_vectors("hash", "hash"));
+
+    let counts: Vec<_> = kinds.iter().map(|(kind, questions)| format!("{} {kind}", questions.len())).collect();
+    println!("MRR@10, {collection}, {} sections: {}; all", texts.len(), counts.join("; "));
+    for Found { name, by_kind, at_all } in [&builtin, &fast, &stems, &words, &hash, &fixed] {
+        let by_kind: String = by_kind.iter().map(|mrr| format!(" {mrr:.3}")).collect();
+        println!("{name:<14}{by_kind} {at_all:.3}");
+    }
+    assert!(builtin.at_all > stems.at_all, "{collection}: {} and BM25 of stems {}", builtin.at_all, stems.at_all);
+    assert!(builtin.at_all > words.at_all, "{collection}: {} and BM25 of words {}", builtin.at_all, words.at_all);
+    assert!(builtin.at_all - fast.at_all <= 0.01, "{collection}: {} and fast {}", builtin.at_all, fast.at_all);
 }
 
 #[test]
 fn the_builtin_model_finds_more_than_words_do_in_these_pages() {
-    let pages = pages();
-    let sections: Vec<_> = pages.iter().flat_map(|page| sections(&fs::read_to_string(page).expect("a page"))).collect();
+    let sections = pages::sections();
     assert!(sections.len() >= 60, "{} sections", sections.len());
-    models_do_what_they_are_for(&compare("these pages", &sections));
+    let texts: Vec<&str> = sections.iter().map(|section| section.body.as_str()).collect();
+    let question = |(answer, section): (usize, &Section)| Question { text: section.heading.clone(), answer };
+    let headings = sections.iter().enumerate().map(question).collect();
+    compare("these pages", &texts, &[("headings", headings)]);
+}
+
+#[test]
+fn the_builtin_model_finds_more_than_words_do_in_a_large_documentation() {
+    let Some(documentation) = Documentation::fetch() else { return };
+    let all = documentation.sections.len();
+    assert!(all > 2000, "{all} sections");
+    let sample = if long_form() { all } else { 400 };
+    let documentation = documentation.sample(sample);
+    let texts: Vec<&str> = documentation.sections.iter().map(|section| section.body.as_str()).collect();
+    let kinds = [
+        ("headings in words", documentation.headings),
+        ("sentences that refer to a section", documentation.sentences),
+        ("headings that are names", documentation.names),
+    ];
+    compare(&format!("Django's documentation ({all} sections)"), &texts, &kinds);
 }

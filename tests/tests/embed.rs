@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use golden_tests::{Sandbox, small_schema};
+use golden_tests::{Sandbox, small_schema, tools_present};
 
 const MISSING: &str = "SELECT count(*) FROM chunks WHERE embedding IS NULL AND analysis_id IN \
     (SELECT id FROM analyses WHERE status = 'completed')";
@@ -126,6 +126,43 @@ fn whatever_the_embedder_does_wrong_the_target_is_untouched() {
     run.one_error().says("no-such-program");
     sandbox.sh("golden-import --db new.db --embed true backup.json").one_error();
     assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM chunks"), "0");
+}
+
+#[test]
+fn each_fault_is_noticed_without_the_help_of_another() {
+    let sandbox = exported();
+    for (script, code, reason) in [
+        // Every answer, and then a failure; an error for a text, and no failure.
+        ("toy-embed; exit 9", 3, "failed (exit status: 9)"),
+        ("toy-embed refuses 1 || true", 3, "could not embed the text of chunk"),
+        // Another model, and another dimension, of one that has not said what it is.
+        ("toy-embed other-model 1", 1, "the ones before of toy@000000000001"),
+        ("toy-embed narrow 1", 1, "the ones before of toy@000000000001"),
+    ] {
+        sandbox.write("embed.sh", script);
+        let run = sandbox.sh("golden-import --db new.db --embed 'sh embed.sh' backup.json");
+        run.exits(code).one_error().says(reason).says("--resume");
+        assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM chunks"), "0", "{script}");
+    }
+}
+
+#[test]
+fn a_vector_that_goes_while_others_are_embedded_is_missed() {
+    if !tools_present(&["sqlite3"]) {
+        return;
+    }
+    let sandbox = exported();
+    let import = |options: &str| sandbox.sh(&format!("golden-import --db new.db --replace {options} backup.json"));
+    import("--embed toy-embed").ok();
+    sandbox.sql("new.db", "UPDATE chunks SET content = 'changed' WHERE chunk_index = 1");
+    // The application clears vectors that were to be kept.
+    let clear = "echo 'UPDATE chunks SET embedding = NULL' | sqlite3 new.db";
+    sandbox.write("embed.sh", format!("case $1 in --info) ;; *) {clear};; esac; exec toy-embed \"$@\""));
+    import("--embed 'sh embed.sh'").exits(4).one_error().says("lost their vector").says("--resume");
+    assert_eq!(sandbox.value("new.db", "SELECT count(*) FROM chunks WHERE content = 'changed'"), "1");
+    import("--embed toy-embed --resume").ok();
+    assert_eq!(sandbox.value("new.db", MISSING), "0");
+    sandbox.sh("golden-verify --db new.db backup.json").ok();
 }
 
 #[test]

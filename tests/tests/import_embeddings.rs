@@ -76,6 +76,11 @@ fn another_model_is_refused_before_a_text_is_sent() {
     assert_eq!(asked(&sandbox).len(), 0);
     import(&format!("{other} --change-model")).ok();
     assert_eq!(asked(&sandbox).len(), 1, "those of the same model stay");
+    sandbox.sql("new.db", "UPDATE golden_vectors SET model = 'third@3' WHERE chunk_id = (SELECT min(id) FROM chunks)");
+    import(other).exits(1).one_error().says("third@3");
+    import(&format!("{other} --change-model")).ok();
+    assert_eq!(asked(&sandbox).len(), 1, "and those of no other");
+    assert_eq!(sandbox.rows("new.db", "SELECT DISTINCT model FROM golden_vectors"), [["'other@2'"]]);
 
     // Chunks outside the document keep theirs, and the report says so.
     sandbox.sql(
@@ -111,7 +116,7 @@ fn an_embedder_that_does_not_say_what_it_is_is_asked_for_one_text_at_most() {
     // What it says must be true.
     let liar = r#"case $1 in --info) echo "{\"model\": \"honest@1\", \"dimension\": null}";; *) exec toy-embed;; esac"#;
     sandbox.write("embed.sh", liar);
-    import("--change-model --embed 'sh embed.sh'").exits(1).one_error().says("honest@1");
+    import("--change-model --embed 'sh embed.sh'").exits(1).one_error().says("--info says honest@1");
 }
 
 #[test]

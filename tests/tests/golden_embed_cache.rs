@@ -35,8 +35,8 @@ fn a_second_run_embeds_nothing_and_answers_the_same() {
     let mode = sandbox.path("cache").metadata().expect("the cache").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    // Another text, or another identity, is not in it.
-    sandbox.sh("echo '{\"id\": 99, \"text\": \"Text 3\"}' >> texts").ok();
+    // Another text, if only by a blank, or another identity, is not in it.
+    sandbox.sh("echo '{\"id\": 99, \"text\": \"Text 3. \"}' >> texts").ok();
     assert_eq!(made_and_found(&sandbox.sh(EMBED).ok()), (1, 10));
     assert_eq!(made_and_found(&sandbox.sh(&format!("{EMBED} --long mean")).ok()), (11, 0));
     assert_eq!(made_and_found(&sandbox.sh("golden-embed --json --no-cache texts").ok()), (11, 0));

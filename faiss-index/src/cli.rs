@@ -70,6 +70,14 @@ pub struct Build {
     #[arg(long, value_enum, default_value_t = Metric::Ip)]
     pub metric: Metric,
 
+    /// Have this many lists of an inverted file (IVF) looked into by a search that does not say [default: 1]
+    #[arg(long, value_name = "LISTS")]
+    pub nprobe: Option<NonZeroU32>,
+
+    /// Have this many candidates in a graph (HNSW) followed by a search that does not say [default: 16]
+    #[arg(long, value_name = "CANDIDATES")]
+    pub ef: Option<NonZeroU32>,
+
     /// The index file
     #[arg(long, short, value_name = "FILE")]
     pub output: PathBuf,

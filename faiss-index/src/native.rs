@@ -1,24 +1,15 @@
 //! FAISS itself: what of it is needed, with errors of ours.
 
-use std::num::NonZeroU32;
 use std::path::Path;
 
 use faiss::index::autotune::ParameterSpace;
 use faiss::index::{BinaryIndexImpl, Idx, Index as _, IndexImpl};
+use faiss_snap::index_file::Effort;
 use golden::{Error, Result};
 
 /// An index of floats that FAISS holds.
 pub struct FloatIndex {
     index: IndexImpl,
-}
-
-/// How thoroughly an index is searched.
-#[derive(Clone, Copy, Debug)]
-pub enum Effort {
-    /// So many lists of an inverted file.
-    Lists(NonZeroU32),
-    /// So many candidates in a graph.
-    Candidates(NonZeroU32),
 }
 
 /// The nearest vectors, nearest first.
@@ -88,8 +79,8 @@ impl FloatIndex {
     /// How thoroughly it is searched, where its type can be told.
     pub fn set(&mut self, effort: Effort) -> Result<()> {
         let (name, value, option, types) = match effort {
-            Effort::Lists(number) => ("nprobe", number, "--nprobe", "inverted files (IVF)"),
-            Effort::Candidates(number) => ("efSearch", number, "--ef", "graphs (HNSW)"),
+            Effort::Nprobe(number) => ("nprobe", number, "--nprobe", "inverted files (IVF)"),
+            Effort::EfSearch(number) => ("efSearch", number, "--ef", "graphs (HNSW)"),
         };
         let set = ParameterSpace::new().and_then(|space| space.set_index_parameter(&self.index, name, value.get()));
         set.map_err(|error| {

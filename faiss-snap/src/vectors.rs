@@ -9,6 +9,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension};
 
 /// Rows of the database that an index should hold.
+#[derive(Clone)]
 pub struct Rows {
     /// For people: `chunks.embedding`, `dataset 3 of embeddings`.
     pub name: String,
@@ -16,29 +17,39 @@ pub struct Rows {
     /// The column that an index knows a vector by.
     id: String,
     /// The column of the vector.
-    pub vector: String,
+    vector: String,
     /// The column of the model's name, where there is one.
     model: Option<String>,
     /// Which rows, as SQL.
     condition: String,
+    /// The dataset of a row, as SQL.
+    dataset: &'static str,
 }
 
-/// The datasets of a table `embeddings(dataset_id, ticket_id, model_name, vector)`, each with an index of
+/// The rows of a table `embeddings(dataset_id, ticket_id, model_name, vector)`: of many datasets, each with an index of
 /// its own.
-pub fn datasets(connection: &Connection) -> Result<Vec<(String, Rows)>> {
+pub fn embeddings(connection: &Connection) -> Result<Option<Rows>> {
     if !has_columns(connection, "embeddings", &["dataset_id", "ticket_id", "model_name", "vector"])? {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let mut statement =
-        connection.prepare("SELECT DISTINCT CAST(dataset_id AS TEXT) FROM embeddings WHERE dataset_id IS NOT NULL")?;
+    let [name, id, vector, model] = ["embeddings", "ticket_id", "vector", "model_name"].map(str::to_owned);
+    let condition = "dataset_id IS NOT NULL".to_owned();
+    let dataset = "CAST(dataset_id AS TEXT)";
+    Ok(Some(Rows { table: name.clone(), name, id, vector, model: Some(model), condition, dataset }))
+}
+
+/// The datasets of that table, one by one.
+pub fn datasets(connection: &Connection) -> Result<Vec<(String, Rows)>> {
+    let Some(rows) = embeddings(connection)? else { return Ok(Vec::new()) };
+    let sql = format!("SELECT DISTINCT {} FROM embeddings WHERE {}", rows.dataset, rows.condition);
+    let mut statement = connection.prepare(&sql)?;
     let ids = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let rows = |id: String| {
-        let condition = format!("CAST(dataset_id AS TEXT) = '{}'", id.replace('\'', "''"));
-        let name = format!("dataset {id} of embeddings");
-        let [table, column, vector] = ["embeddings", "ticket_id", "vector"].map(str::to_owned);
-        (id, Rows { name, table, id: column, vector, model: Some("model_name".to_owned()), condition })
+    let one = |id: String| {
+        let condition = format!("{} = '{}'", rows.dataset, id.replace('\'', "''"));
+        let name = rows.name_of(&id);
+        (id, Rows { name, condition, ..rows.clone() })
     };
-    Ok(ids.into_iter().map(rows).collect())
+    Ok(ids.into_iter().map(one).collect())
 }
 
 /// Where the mapping says that the vectors of chunks are, if that is so.
@@ -59,6 +70,7 @@ pub fn chunks(connection: &Connection, mapping: &Mapping) -> Result<Option<Rows>
         vector: vectors.column.clone(),
         model: None,
         condition: "true".to_owned(),
+        dataset: "''",
     };
     let any = format!("SELECT 1 FROM {} LIMIT 1", rows.with_vectors());
     Ok(connection.query_row(&any, [], |_| Ok(())).optional()?.map(|()| rows))
@@ -77,26 +89,32 @@ impl Rows {
         format!("main.{} WHERE {} IS NOT NULL AND {condition}", quote(table), quote(vector))
     }
 
-    /// The column that an index knows a vector by.
-    pub fn id(&self) -> &str {
-        &self.id
+    /// For people: the rows of one dataset.
+    pub fn name_of(&self, dataset: &str) -> String {
+        if dataset.is_empty() { self.name.clone() } else { format!("dataset {dataset} of {}", self.name) }
     }
 
-    /// Hands out the vectors of some ids, as the bytes that are stored. The ids have no index in many a database, so
-    /// all are looked for at once.
-    pub fn of_ids<'i>(
+    /// Hands out what is stored, in one reading of the table. Vectors are read of those rows alone whose ids are in the
+    /// table `wanted`: most take more pages than all the rest of their rows.
+    pub fn each_stored(
         &self,
         connection: &Connection,
-        ids: impl Iterator<Item = &'i i64>,
-        mut each: impl FnMut(i64, &[u8]),
+        wanted: &str,
+        mut each: impl FnMut(StoredRow<'_>) -> Result<()>,
     ) -> Result<()> {
-        let ids: Vec<_> = ids.map(i64::to_string).collect();
-        let (id, vector) = (quote(&self.id), quote(&self.vector));
-        let sql = format!("SELECT {id}, {vector} FROM {} AND {id} IN ({})", self.with_vectors(), ids.join(", "));
+        let (dataset, id, vector) = (self.dataset, quote(&self.id), quote(&self.vector));
+        let sql = format!(
+            "SELECT {dataset}, {id}, CASE typeof({vector}) WHEN 'blob' THEN length({vector}) END,
+                    CASE WHEN {id} IN {wanted} THEN {vector} END
+             FROM {}",
+            self.with_vectors()
+        );
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            each(row.get(0)?, row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?);
+            let dataset = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            let (id, length, vector) = (row.get_ref(1)?, row.get(2)?, row.get_ref(3)?.as_bytes().ok());
+            each(StoredRow { dataset, id, length, vector })?;
         }
         Ok(())
     }
@@ -153,6 +171,18 @@ impl Rows {
             models => Ok(models.first().cloned()),
         }
     }
+}
+
+/// A row that has a vector, as it is stored.
+pub struct StoredRow<'r> {
+    /// Empty where all rows are of one.
+    pub dataset: &'r str,
+    /// What an index knows the vector by.
+    pub id: ValueRef<'r>,
+    /// How many bytes the vector has, where it is stored as bytes.
+    pub length: Option<u64>,
+    /// The vector, where it was wanted.
+    pub vector: Option<&'r [u8]>,
 }
 
 /// A row that has a vector.

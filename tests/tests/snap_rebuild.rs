@@ -68,6 +68,34 @@ fn a_rebuild_finds_the_expected_neighbours() {
 }
 
 #[test]
+fn a_rebuilt_index_is_searched_as_thoroughly() {
+    let Some(program) = faiss_index() else { return };
+    let sandbox = datasets();
+    sandbox.sh("faiss-snap rebuild --factory IVF8,Flat").ok();
+    // What is stored there is what a search goes by: a list of eight holds no 60 vectors, all eight do.
+    let found = |dataset: i64| {
+        let query = json!({"id": "q", "embedding": vector(dataset, 20)});
+        let run = sandbox.sh(&format!("echo '{query}' | faiss-snap search data/faiss/{dataset}.index -k 60")).ok();
+        run.json()["ids"].as_array().expect("ids").len()
+    };
+    assert!(found(1) < 60);
+    let lines = (0..ROWS)
+        .map(|number| json!({"id": 1000 + number, "model": "m", "embedding": vector(1, number)}).to_string() + "\n");
+    sandbox.write("lines", lines.collect::<String>());
+    let build = |options: &str| format!("{} build {options} < lines", program.display());
+    sandbox.sh(&build("--factory IVF8,Flat --nprobe 8 --output data/faiss/1.index")).ok();
+    sandbox.sh(&build("--factory IDMap,HNSW8 --ef 50 --output data/faiss/2.index")).ok();
+    let made = sandbox.sh("faiss-snap rebuild --json").ok().json();
+    assert_eq!((found(1), &made["indexes"][0]["nprobe"]), (60, &json!(8)), "{made}");
+    assert_eq!(made["indexes"][1]["ef_search"], json!(50), "{made}");
+    let again = sandbox.sh("faiss-snap rebuild --dry-run --json").ok().json();
+    assert_eq!(again["indexes"][1]["ef_search"], json!(50), "{again}");
+    // Another type is searched as FAISS has it.
+    sandbox.sh("faiss-snap rebuild --factory IVF4,Flat").ok();
+    assert!(found(1) < 60);
+}
+
+#[test]
 fn a_rebuild_that_fails_leaves_the_old_index() {
     if faiss_index().is_none() {
         return;

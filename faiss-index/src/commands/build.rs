@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use faiss::MetricType;
-use faiss_snap::index_file::{Inspection, MAX_DIMENSION, inspect};
+use faiss_snap::index_file::{Effort, Inspection, MAX_DIMENSION, inspect};
 use golden::cli::{Progress, Reporter};
 use golden::{Context, Error, Result};
 use serde::Serialize;
@@ -88,7 +88,9 @@ impl Building {
             Metric::Ip => MetricType::InnerProduct,
             Metric::L2 => MetricType::L2,
         };
-        let index = FloatIndex::new(dimension, &arguments.factory, metric)?;
+        let mut index = FloatIndex::new(dimension, &arguments.factory, metric)?;
+        let efforts = [arguments.nprobe.map(Effort::Nprobe), arguments.ef.map(Effort::EfSearch)];
+        efforts.into_iter().flatten().try_for_each(|effort| index.set(effort))?;
         let waiting = if index.is_trained() {
             None
         } else {

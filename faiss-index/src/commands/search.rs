@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
-use faiss_snap::index_file::{Elements, Inspection, inspect};
+use faiss_snap::index_file::{Effort, Elements, Inspection, inspect};
 use golden::cli::Reporter;
 use golden::{Error, Result};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cli::Search;
 use crate::commands::info::placeholder;
-use crate::native::{Effort, FloatIndex, Nearest};
+use crate::native::{FloatIndex, Nearest};
 use crate::protocol::Lines;
 use crate::sidecar::Sidecar;
 
@@ -29,7 +29,7 @@ pub fn run(arguments: &Search, reporter: &Reporter) -> Result<ExitCode> {
     let sidecar = Sidecar::read(file)?;
     let texts = sidecar.as_ref().and_then(|sidecar| sidecar.ids.as_deref());
     let mut index = FloatIndex::read(file)?;
-    let efforts = [arguments.nprobe.map(Effort::Lists), arguments.ef.map(Effort::Candidates)];
+    let efforts = [arguments.nprobe.map(Effort::Nprobe), arguments.ef.map(Effort::EfSearch)];
     efforts.into_iter().flatten().try_for_each(|effort| index.set(effort))?;
     // More than there are cannot be found, and FAISS makes room for as many as it is asked for.
     let k = arguments.k.get().min(index.ntotal());

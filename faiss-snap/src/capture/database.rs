@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use flate2::{Compression as GzipLevel, GzBuilder};
 use golden::store::sqlite::open_for_reading;
 use golden::{Context, Error, Result};
@@ -13,6 +14,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use serde_json::Map;
 
+use super::joined;
 use crate::hash::{self, HashingWriter};
 use crate::manifest::{Content, DatabaseHalf, Finding, Identity, Mode};
 use crate::sqlite::{self, Inspection};
@@ -21,7 +23,16 @@ use crate::stamp::Compression;
 /// How long another process may keep the database to itself.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A database that was copied.
+/// A copy of the database, complete and on its way to the disk.
+pub struct DatabaseCopy {
+    file: PathBuf,
+    source: String,
+    mode: Mode,
+    mtime: DateTime<Utc>,
+    journal_mode: String,
+}
+
+/// A copy that was looked at.
 pub struct CapturedDatabase {
     /// For the manifest.
     pub half: DatabaseHalf,
@@ -29,48 +40,62 @@ pub struct CapturedDatabase {
     pub findings: Vec<Finding>,
 }
 
-/// Copies the database at `source` to the new file `plain`, and checks and hashes the copy.
-pub fn capture(source: &Path, plain: &Path) -> Result<CapturedDatabase> {
-    let metadata = fs::metadata(source).context(|| format!("cannot read {}", source.display()))?;
-    let connection = open_for_reading(source)?;
-    let journal_mode = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-    back_up(&connection, plain)?;
-    drop(connection);
-    // Two readings of the same pages, out of memory, while they are on their way to the disk.
-    let cannot_write = || format!("cannot write {}", plain.display());
-    let (written, content, inspection) = thread::scope(|scope| {
-        let sync = || File::open(plain).and_then(|file| file.sync_all()).context(cannot_write);
-        let (written, content) = (scope.spawn(sync), scope.spawn(|| hash::file(plain)));
-        let inspection = sqlite::inspect(plain);
-        (written.join_or_fail(), content.join_or_fail(), inspection)
-    });
-    written?;
-    let Inspection { findings, rows } = inspection?;
-    let mode = Mode::of(&metadata);
-    let file = File::open(plain).context(|| format!("cannot read {}", plain.display()))?;
-    finish(&file, mode).context(cannot_write)?;
-    let half = DatabaseHalf {
-        source: source.display().to_string(),
-        compression: Compression::None,
-        content: content?,
-        plain: None,
-        mode,
-        mtime: Identity::of(&metadata).mtime,
-        journal_mode,
-        rows,
-        rest: Map::new(),
-    };
-    Ok(CapturedDatabase { half, findings })
+impl DatabaseCopy {
+    /// Copies the database at `source` to the new file `file`, which nobody is to write to from then on.
+    pub fn make(source: &Path, file: &Path) -> Result<Self> {
+        let metadata = fs::metadata(source).context(|| format!("cannot read {}", source.display()))?;
+        let connection = open_for_reading(source)?;
+        let journal_mode = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+        back_up(&connection, file)?;
+        let mode = Mode::of(&metadata);
+        fs::set_permissions(file, Permissions::from_mode(mode.without_write().0))
+            .context(|| format!("cannot write {}", file.display()))?;
+        let mtime = Identity::of(&metadata).mtime;
+        Ok(Self { file: file.to_owned(), source: source.display().to_string(), mode, mtime, journal_mode })
+    }
+
+    /// Where it is.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Checks and hashes it, two readings of the same pages out of memory, and has it on disk.
+    pub fn prove(&self) -> Result<CapturedDatabase> {
+        let (written, content, inspection) = thread::scope(|scope| {
+            let cannot_write = || format!("cannot write {}", self.file.display());
+            let sync = move || File::open(&self.file).and_then(|file| file.sync_all()).context(cannot_write);
+            let (written, content) = (scope.spawn(sync), scope.spawn(|| hash::file(&self.file)));
+            let inspection = sqlite::inspect(&self.file);
+            (joined(written), joined(content), inspection)
+        });
+        written?;
+        let Inspection { findings, rows } = inspection?;
+        let half = DatabaseHalf {
+            source: self.source.clone(),
+            compression: Compression::None,
+            content: content?,
+            plain: None,
+            mode: self.mode,
+            mtime: self.mtime,
+            journal_mode: self.journal_mode.clone(),
+            rows,
+            rest: Map::new(),
+        };
+        Ok(CapturedDatabase { half, findings })
+    }
+
+    /// Puts a compressed copy at `compressed`, on disk.
+    pub fn compress(&self, compressed: &Path) -> Result<Content> {
+        gzip(&self.file, compressed, self.mode)
+            .context(|| format!("cannot compress {} to {}", self.file.display(), compressed.display()))
+    }
 }
 
 impl CapturedDatabase {
-    /// Puts a compressed copy of `plain` at `compressed`, which is what the snapshot then holds.
-    pub fn compress(&mut self, plain: &Path, compressed: &Path) -> Result<()> {
-        let content = gzip(plain, compressed, self.half.mode)
-            .context(|| format!("cannot compress {} to {}", plain.display(), compressed.display()))?;
+    /// Has the snapshot hold the compressed copy.
+    pub fn replace_by_compressed(&mut self, content: Content) {
         self.half.plain = Some(std::mem::replace(&mut self.half.content, content));
         self.half.compression = Compression::Gzip;
-        Ok(())
     }
 }
 
@@ -101,23 +126,7 @@ fn gzip(plain: &Path, compressed: &Path, mode: Mode) -> Result<Content> {
     let mut encoder = GzBuilder::new().mtime(0).write(HashingWriter::new(file), GzipLevel::default());
     std::io::copy(&mut File::open(plain)?, &mut encoder)?;
     let (content, file) = encoder.finish()?.finish();
-    finish(&file, mode)?;
-    Ok(content)
-}
-
-/// A file of a snapshot: on disk, and not to be written to.
-fn finish(file: &File, mode: Mode) -> std::io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode.without_write().0))?;
-    file.sync_all()
-}
-
-/// The result of a thread; that it panicked is an error like others.
-trait JoinOrFail<T> {
-    fn join_or_fail(self) -> Result<T>;
-}
-
-impl<T> JoinOrFail<T> for thread::ScopedJoinHandle<'_, Result<T>> {
-    fn join_or_fail(self) -> Result<T> {
-        self.join().unwrap_or_else(|_| Err(Error::environment("a thread ended unexpectedly")))
-    }
+    file.sync_all()?;
+    Ok(content)
 }

@@ -5,7 +5,16 @@ mod file;
 mod folder;
 mod walk;
 
-pub use database::{CapturedDatabase, back_up, capture as capture_database};
+use std::thread::ScopedJoinHandle;
+
+use golden::{Error, Result};
+
+pub use database::{CapturedDatabase, DatabaseCopy, back_up};
 pub use file::reflink_or_copy;
 pub use folder::{CapturedFolder, FolderCapture, Previous, Reuse};
 pub use walk::{Excluded, list};
+
+/// The result of a thread; that it panicked is an error like others.
+pub fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(Error::environment("a thread ended unexpectedly")))
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use chrono::{DateTime, Utc};
 use golden::cli::Reporter;
@@ -16,10 +16,12 @@ use serde_json::Map;
 use super::list::bytes;
 use super::locked;
 use crate::backups::{Backups, Contents, LockedBackups};
-use crate::capture::{CapturedDatabase, CapturedFolder, Excluded, FolderCapture, Previous, Reuse, capture_database};
+use crate::capture::{
+    CapturedDatabase, CapturedFolder, DatabaseCopy, Excluded, FolderCapture, Previous, Reuse, joined,
+};
 use crate::cli;
-use crate::cross_check;
-use crate::manifest::{FORMAT, Finding, Half, Level, Manifest};
+use crate::cross_check::{self, CrossCheck};
+use crate::manifest::{Content, FORMAT, Finding, Half, IndexHalf, Level, Manifest};
 use crate::personal;
 use crate::publish::{Latest, Unpublished};
 use crate::source::Places;
@@ -61,49 +63,39 @@ struct Creation<'a> {
     backups: &'a LockedBackups,
 }
 
+/// Both halves as they were, in the snapshot that is being made.
+struct Copies {
+    database: Option<DatabaseCopy>,
+    indexes: Option<CapturedFolder>,
+}
+
+/// What was found out about them.
+struct Examined {
+    database: Option<CapturedDatabase>,
+    personal: Vec<Finding>,
+    cross_check: CrossCheck,
+    latest: Option<Latest>,
+}
+
 impl Creation<'_> {
     fn run(&self) -> Result<(Created, Option<Latest>)> {
         let created_at = Utc::now();
         let earlier = self.backups.contents()?;
         let stamp = free_stamp(self.backups, created_at)?;
         let unpublished = Unpublished::begin(self.backups, stamp)?;
-        let previous = self.previous(&earlier);
-        let excluded = Excluded::new(&self.arguments.exclude);
-        let plain = unpublished.path(&stamp.database(Compression::None));
-        let folder = unpublished.path(&stamp.indexes());
-        // Both at once: the less time lies between the two halves the better.
-        let (database, indexes) = thread::scope(|scope| {
-            let indexes = self.places.indexes.as_deref().map(|source| {
-                scope.spawn(|| FolderCapture::begin(source, folder.clone(), &excluded, previous.as_ref()))
-            });
-            let database = self.places.database.as_deref().map(|source| capture_database(source, &plain));
-            (database.transpose(), indexes.map(joined).transpose())
-        });
-        let (mut database, indexes) = (database?, indexes?);
-        let mut indexes = indexes.map(FolderCapture::finish).transpose()?;
+        let copies = self.copy(&earlier, &unpublished, stamp)?;
+        let Examined { database, personal, cross_check, latest } = self.examine(&copies, &unpublished, stamp)?;
+        let linked = copies.indexes.as_ref().map_or(0, |indexes| indexes.linked);
         let mut findings = missing_halves(&Places::named(&self.arguments.data)?, self.places, &earlier, created_at);
-        if let Some(database) = database.as_mut().filter(|_| self.arguments.check_pii) {
-            database.findings.extend(personal::check(&plain, &self.personal_data())?);
-        }
-        let plain_database = database.as_ref().map(|_| &*plain);
-        let (latest, checked) = thread::scope(|scope| {
-            let latest = database.as_mut().map(|database| scope.spawn(|| self.latest(database, &unpublished, stamp)));
-            let checked = indexes.as_mut().map(|indexes| cross_check(&folder, indexes, plain_database, &self.settings));
-            (latest.map(joined).transpose(), checked.transpose())
-        });
-        findings.extend(checked?.unwrap_or_default());
-        let latest = latest?;
-        if self.arguments.gzip {
-            crate::backups::remove(&plain)?;
-        }
-        let linked = indexes.as_ref().map_or(0, |indexes| indexes.linked);
-        let database = database.map(|CapturedDatabase { half, findings: found }| {
-            findings.extend(found);
-            half
-        });
-        let indexes = indexes.map(|captured| {
+        findings.extend(cross_check.findings);
+        let database = database.map(|captured| {
             findings.extend(captured.findings);
             captured.half
+        });
+        findings.extend(personal);
+        let indexes = copies.indexes.map(|captured| {
+            findings.extend(captured.findings);
+            IndexHalf { indexes: cross_check.indexes, ..captured.half }
         });
         let tags: BTreeSet<_> = self.arguments.tag.iter().cloned().collect();
         let manifest = Manifest {
@@ -123,15 +115,62 @@ impl Creation<'_> {
         Ok((Created { linked, manifest }, latest))
     }
 
-    /// Compresses the database where that is asked for, and copies what then stands in the snapshot.
-    fn latest(&self, database: &mut CapturedDatabase, unpublished: &Unpublished<'_>, stamp: Stamp) -> Result<Latest> {
+    /// Copies both halves at once: the less time lies between them the better.
+    fn copy(&self, earlier: &Contents, unpublished: &Unpublished<'_>, stamp: Stamp) -> Result<Copies> {
+        let previous = self.previous(earlier);
+        let excluded = Excluded::new(&self.arguments.exclude);
+        let folder = unpublished.path(&stamp.indexes());
         let plain = unpublished.path(&stamp.database(Compression::None));
+        let (database, indexes) = thread::scope(|scope| {
+            let indexes = self
+                .places
+                .indexes
+                .as_deref()
+                .map(|source| scope.spawn(|| FolderCapture::begin(source, folder, &excluded, previous.as_ref())));
+            let database = self.places.database.as_deref().map(|source| DatabaseCopy::make(source, &plain));
+            (database.transpose(), indexes.map(joined).transpose())
+        });
+        let (database, indexes) = (database?, indexes?);
+        Ok(Copies { database, indexes: indexes.map(FolderCapture::finish).transpose()? })
+    }
+
+    /// All that is read from the copies, at once: the pages are in memory, and on their way to the disk.
+    fn examine(&self, copies: &Copies, unpublished: &Unpublished<'_>, stamp: Stamp) -> Result<Examined> {
+        let Copies { database, indexes } = copies;
+        let (database, folder) = (database.as_ref(), unpublished.path(&stamp.indexes()));
+        let (proved, latest, personal, cross_check) = thread::scope(|scope| {
+            let proved = database.map(|copy| scope.spawn(|| copy.prove()));
+            let latest = database.map(|copy| scope.spawn(|| self.latest(copy, unpublished, stamp)));
+            let personal = database.filter(|_| self.arguments.check_pii);
+            let personal = personal.map(|copy| scope.spawn(|| personal::check(copy.file(), &self.personal_data())));
+            let (database, mapping) = (database.map(DatabaseCopy::file), &self.settings.mapping);
+            let checked =
+                indexes.as_ref().map(|captured| cross_check::check(&folder, &captured.half, database, mapping));
+            let (proved, latest) = (proved.map(joined).transpose(), latest.map(joined).transpose());
+            (proved, latest, personal.map(joined).transpose(), checked.transpose())
+        });
+        let (mut proved, (compressed, latest)) = (proved?, latest?.unzip());
+        if let (Some(captured), Some(copy), Some(content)) = (&mut proved, database, compressed.flatten()) {
+            captured.replace_by_compressed(content);
+            crate::backups::remove(copy.file())?;
+        }
+        let (personal, cross_check) = (personal?.unwrap_or_default(), cross_check?.unwrap_or_default());
+        Ok(Examined { database: proved, personal, cross_check, latest })
+    }
+
+    /// Compresses the database where that is asked for, and copies what then stands in the snapshot.
+    fn latest(
+        &self,
+        copy: &DatabaseCopy,
+        unpublished: &Unpublished<'_>,
+        stamp: Stamp,
+    ) -> Result<(Option<Content>, Latest)> {
         if !self.arguments.gzip {
-            return Ok(Latest::copy(self.backups, &plain, Compression::None));
+            return Ok((None, Latest::copy(self.backups, copy.file(), Compression::None)));
         }
         let compressed = unpublished.path(&stamp.database(Compression::Gzip));
-        database.compress(&plain, &compressed)?;
-        Ok(Latest::copy(self.backups, &compressed, Compression::Gzip))
+        let content = copy.compress(&compressed)?;
+        Ok((Some(content), Latest::copy(self.backups, &compressed, Compression::Gzip)))
     }
 
     /// What the settings ask for; where they ask for nothing, the option asks for warnings.
@@ -149,31 +188,6 @@ impl Creation<'_> {
         let snapshot = earlier.snapshots.iter().rev().find(|snapshot| snapshot.manifest.has(Half::Faiss))?;
         let folder = self.backups.path(&snapshot.stamp().indexes());
         (reuse == Reuse::Unchanged).then(|| Previous::new(&snapshot.manifest, folder))
-    }
-}
-
-/// The result of a thread; that it panicked is an error like others.
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| Err(Error::environment("a thread ended unexpectedly")))
-}
-
-/// Looks into the indexes, and holds them against the database. That it cannot is a finding too.
-fn cross_check(
-    folder: &Path,
-    indexes: &mut CapturedFolder,
-    database: Option<&Path>,
-    settings: &Settings,
-) -> Result<Vec<Finding>> {
-    match cross_check::check(folder, &indexes.half, database, &settings.mapping) {
-        Ok(checked) => {
-            indexes.half.indexes = checked.indexes;
-            Ok(checked.findings)
-        }
-        Err(error) if error.kind() == Kind::Data => {
-            let message = format!("could not be finished: {}", error.message());
-            Ok(vec![Finding::new(Level::Warning, "vectors", None, message)])
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod database;
 mod files;
-mod sample;
+mod reading;
 
 pub use self::files::is_named_index;
 
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use faiss_snap::index_file::Index;
 use faiss_snap::npz::Npz;
-use golden::Result;
 use golden::store::Mapping;
+use golden::{Kind, Result};
 
 use crate::manifest::{Finding, IndexHalf, IndexSummary, Level};
 use crate::relative_path::RelativePath;
@@ -30,7 +30,15 @@ pub fn check(folder: &Path, half: &IndexHalf, database: Option<&Path>, mapping: 
     let mut check = CrossCheck::default();
     let stores = files::check(folder, half, &mut check)?;
     if let Some(database) = database {
-        check.findings.extend(database::check(database, &stores, mapping)?);
+        match database::check(database, &stores, mapping) {
+            Ok(findings) => check.findings.extend(findings),
+            // That they cannot be compared is a finding too.
+            Err(error) if error.kind() == Kind::Data => {
+                let message = format!("could not be finished: {}", error.message());
+                check.findings.push(Finding::new(Level::Warning, "vectors", None, message));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(check)
 }
@@ -54,6 +62,14 @@ enum Vectors {
 }
 
 impl Store {
+    /// Whether its ids are its own, not the numbers from 0.
+    fn has_ids(&self) -> bool {
+        match &self.vectors {
+            Vectors::Index { index, .. } => index.ids.are_stored(),
+            Vectors::Npz(npz) => npz.has_ids(),
+        }
+    }
+
     /// The file's name without its last ending.
     fn stem(&self) -> &str {
         stem(&self.path)

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek};
 
+use super::Effort;
 use super::cursor::{Section, Stop};
 use super::walk::Walk;
 
@@ -52,7 +53,11 @@ impl<R: Read + Seek> Walk<R> {
         self.check_neighbours(neighbours, -1..count)?;
         self.cursor.go_to(end)?;
         let (entry, highest) = (self.cursor.i32()?, self.cursor.i32()?);
-        self.cursor.skip(12)?;
+        // How it was built comes before, how widely it is searched after.
+        self.cursor.i32()?;
+        let ef_search = self.cursor.i32()?;
+        self.note_effort(Effort::EfSearch, u32::try_from(ef_search).ok());
+        self.cursor.i32()?;
         let is_entry = if count == 0 { entry == -1 } else { (0..count).contains(&entry) };
         self.cursor.demand(is_entry, || format!("it begins at vector {entry} of {count}"))?;
         self.cursor.demand(highest == top - 1, || format!("it begins on level {highest} of {top}"))?;

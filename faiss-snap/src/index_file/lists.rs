@@ -2,10 +2,10 @@
 
 use std::io::{Read, Seek};
 
-use super::Header;
 use super::cursor::{Section, Stop};
 use super::ids::{Ids, ListSizes};
 use super::walk::{Part, Walk};
+use super::{Effort, Header};
 
 /// What lists in blocks give as the size of a code.
 const IN_BLOCKS: u64 = u64::MAX;
@@ -75,7 +75,8 @@ impl<R: Read + Seek> Walk<R> {
     /// The cells of an inverted file: their number, their quantizer, and where each vector is.
     pub fn cells(&mut self, header: Header, quantizer: fn(&mut Self) -> Result<Part, Stop>) -> Result<u64, Stop> {
         let cells = self.cursor.u64()?;
-        self.cursor.u64()?;
+        let nprobe = self.cursor.u64()?;
+        self.note_effort(Effort::Nprobe, u32::try_from(nprobe).ok());
         let quantizer = self.inside(quantizer)?.header;
         let known = if header.is_trained { cells } else { quantizer.ntotal.min(cells) };
         self.cursor.demand(quantizer.d == header.d && quantizer.ntotal == known, || {

@@ -19,6 +19,7 @@ mod walk;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use golden::{Context, Error, Result};
@@ -56,6 +57,8 @@ pub struct Index {
     pub header: Header,
     /// The ids of its vectors.
     pub ids: Ids,
+    /// How thoroughly it is searched, where its type can be told.
+    pub effort: Option<Effort>,
     /// Where the vectors themselves are, if they are stored as they were given.
     pub rows: Option<Rows>,
     /// What is wrong although FAISS would read the file.
@@ -82,6 +85,16 @@ pub struct Header {
     pub metric: Metric,
     /// Whether it can take vectors.
     pub is_trained: bool,
+}
+
+/// How thoroughly FAISS searches an index unless it is told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effort {
+    /// So many lists of an inverted file.
+    Nprobe(NonZeroU32),
+    /// So many candidates in a graph.
+    EfSearch(NonZeroU32),
 }
 
 /// How distances are measured.

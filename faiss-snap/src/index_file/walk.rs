@@ -1,9 +1,10 @@
 //! The way through a file, from the outermost index to the innermost.
 
 use std::io::{self, Read, Seek};
+use std::num::NonZeroU32;
 
 use super::cursor::{Cursor, Stop};
-use super::{Elements, Header, Ids, Index, MAX_DIMENSION, Metric, Rows};
+use super::{Effort, Elements, Header, Ids, Index, MAX_DIMENSION, Metric, Rows};
 
 /// Indexes inside each other beyond which a file is not believed.
 const MAX_DEPTH: u32 = 8;
@@ -16,6 +17,8 @@ pub struct Walk<R> {
     /// The first header.
     outermost: Option<Header>,
     elements: Elements,
+    /// That of the first part that has one: the others are searched as it says.
+    effort: Option<Effort>,
     depth: u32,
 }
 
@@ -42,6 +45,7 @@ impl<R: Read + Seek> Walk<R> {
             problems: Vec::new(),
             outermost: None,
             elements: Elements::Floats,
+            effort: None,
             depth: 0,
         })
     }
@@ -68,12 +72,18 @@ impl<R: Read + Seek> Walk<R> {
             0 => {}
             more => self.problem(format!("{more} bytes follow the end of the index")),
         }
-        Ok(Index { kind, elements: self.elements, header, ids, rows, problems: std::mem::take(&mut self.problems) })
+        let (elements, effort) = (self.elements, self.effort);
+        Ok(Index { kind, elements, header, ids, effort, rows, problems: std::mem::take(&mut self.problems) })
     }
 
     /// Takes note of something that FAISS would not mind.
     pub fn problem(&mut self, what: String) {
         self.problems.push(what);
+    }
+
+    /// Takes note of how thoroughly a part is searched; a number that FAISS would not take says nothing.
+    pub fn note_effort(&mut self, effort: fn(NonZeroU32) -> Effort, number: Option<u32>) {
+        self.effort = self.effort.or_else(|| number.and_then(NonZeroU32::new).map(effort));
     }
 
     /// Follows an index inside the one at hand.

@@ -72,6 +72,11 @@ impl Npz {
         Ok(())
     }
 
+    /// Whether it has ids.
+    pub fn has_ids(&self) -> bool {
+        self.ids.is_some()
+    }
+
     /// The ids, if it has any, in the order of the vectors.
     pub fn ids(&self) -> Result<Option<impl Iterator<Item = Result<i64>>>> {
         let Some(ids) = &self.ids else { return Ok(None) };

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use faiss_snap::deep::{DeepCheck, Outcome};
-use faiss_snap::index_file::{Inspection, inspect};
+use faiss_snap::index_file::{Effort, Inspection, inspect};
 use faiss_snap::program;
 use golden::cli::{Progress, Reporter};
 use golden::{Context, Error, Kind, Result};
@@ -70,7 +70,7 @@ impl Made {
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, of, count, design: Design { factory, metric, length }, stale, .. } = self;
+        let Self { path, of, count, design: Design { factory, metric, length, .. }, stale, .. } = self;
         let length = if *length == Length::One { ", of length 1" } else { "" };
         let of = golden::visible(of);
         writeln!(f, "{path}: {factory} by {}, {count} vector(s) of {of}{length}", metric.name())?;
@@ -128,7 +128,13 @@ impl<'a> Workshop<'a> {
         let mut command = Command::new(&self.program);
         let design = &job.design;
         command.args(["--json", "build", "--factory", &design.factory, "--metric", design.metric.name(), "--output"]);
-        command.arg(made).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.arg(made);
+        match design.effort {
+            Some(Effort::Nprobe(lists)) => drop(command.args(["--nprobe", &lists.to_string()])),
+            Some(Effort::EfSearch(candidates)) => drop(command.args(["--ef", &candidates.to_string()])),
+            None => {}
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().context(|| format!("cannot run {}", self.program.display()))?;
         let sent = send(&mut child, job, connection, progress);
         if sent.as_ref().is_err_and(|error| !error.is_broken_pipe()) {

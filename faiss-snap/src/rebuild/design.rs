@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use clap::ValueEnum;
-use faiss_snap::index_file::{Index, Inspection, Metric as Known};
+use faiss_snap::index_file::{Effort, Index, Inspection, Metric as Known};
 use golden::{Context, Error, Result};
 use serde::Serialize;
 
@@ -55,6 +55,9 @@ pub struct Design {
     pub metric: Metric,
     /// What becomes of the length of a vector.
     pub length: Length,
+    /// How thoroughly it is searched; none: as FAISS has it.
+    #[serde(flatten)]
+    pub effort: Option<Effort>,
 }
 
 impl Design {
@@ -64,6 +67,7 @@ impl Design {
             factory: wish.factory.clone().unwrap_or_else(|| "IDMap,Flat".to_owned()),
             metric: wish.metric.unwrap_or(Metric::Ip),
             length: wish.length.unwrap_or(Length::Stored),
+            effort: None,
         }
     }
 
@@ -84,8 +88,12 @@ impl Design {
                     Some(length) => length,
                     None => length_in(file, index)?,
                 };
-                let factory = wish.factory.clone().unwrap_or_else(|| index.kind.clone());
-                Ok(Self { factory, metric, length })
+                // Another type is searched in another way.
+                let (factory, effort) = match &wish.factory {
+                    Some(factory) => (factory.clone(), None),
+                    None => (index.kind.clone(), index.effort),
+                };
+                Ok(Self { factory, metric, length, effort })
             }
             Inspection::Unknown(unknown) if wish.factory.is_none() => {
                 Err(cannot(format!("of the type {}, which is not known here", unknown.name), "--factory"))

@@ -4,20 +4,23 @@
 //! Members that a later version adds are kept when the manifest is rewritten. Its own `sha256`, over the
 //! canonical form of all the rest, shows damage to the manifest itself.
 
+mod files;
+mod finding;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use golden::document::Digest;
 use golden::{Context, Error, Result};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::files::{Content, Entry, EntryKind, FileRecord, Identity, Mode};
+pub use self::finding::{Finding, Level};
 use crate::drill::Drill;
 use crate::relative_path::RelativePath;
 use crate::stamp::{Compression, Stamp};
@@ -131,99 +134,6 @@ pub struct IndexSummary {
     pub metric: String,
     /// Whether it can take vectors.
     pub is_trained: bool,
-}
-
-/// Something in the index folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Where it is, in the folder.
-    pub path: RelativePath,
-    /// What it is.
-    #[serde(flatten)]
-    pub kind: EntryKind,
-}
-
-/// What an [`Entry`] is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum EntryKind {
-    /// A regular file.
-    File(FileRecord),
-    /// A folder.
-    Folder {
-        /// Its mode.
-        mode: Mode,
-    },
-    /// A symbolic link.
-    Symlink {
-        /// What it says.
-        target: String,
-    },
-}
-
-/// A file, and the state of its source when it was copied.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FileRecord {
-    /// Its bytes.
-    #[serde(flatten)]
-    pub content: Content,
-    /// Its mode.
-    pub mode: Mode,
-    /// What tells whether the source has changed since.
-    #[serde(flatten)]
-    pub identity: Identity,
-}
-
-/// The bytes of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Content {
-    /// How many.
-    pub size: u64,
-    /// Their SHA-256.
-    #[serde(serialize_with = "as_hex", deserialize_with = "from_hex")]
-    pub sha256: Digest,
-}
-
-/// What of a file changes whenever it is written, replaced or touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// When it was last written.
-    pub mtime: DateTime<Utc>,
-    /// When anything about it last changed: nobody can set that back.
-    pub ctime: DateTime<Utc>,
-    /// Its number in the file system, as text: it may be larger than a double carries.
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
-    pub inode: u64,
-}
-
-/// Permission bits, written as `0640`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode(pub u32);
-
-/// What a check came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub level: Level,
-    /// The check, by its stable name.
-    pub check: String,
-    /// The file or table it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// For a person.
-    pub message: String,
-}
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// As it should be.
-    Ok,
-    /// Somebody should know.
-    Warning,
-    /// The data is wrong: exit code 1.
-    Error,
 }
 
 impl Manifest {
@@ -350,97 +260,11 @@ fn checksum_line(lines: &mut String, content: &Content, name: &str) {
     let _ = writeln!(lines, "{mark}{}  {escaped}", content.sha256);
 }
 
-impl Identity {
-    /// What a file is now.
-    pub fn of(metadata: &std::fs::Metadata) -> Self {
-        Self {
-            mtime: instant(metadata.mtime(), metadata.mtime_nsec()),
-            ctime: instant(metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
-        }
-    }
-}
-
-impl Mode {
-    /// The permission bits of a file.
-    pub fn of(metadata: &std::fs::Metadata) -> Self {
-        Self(metadata.mode() & 0o7777)
-    }
-
-    /// The same without the right to write: how files stand in a snapshot.
-    pub fn without_write(self) -> Self {
-        Self(self.0 & !0o222)
-    }
-}
-
-/// A time of the file system's. One that no calendar has becomes the epoch: the other marks still tell.
-fn instant(seconds: i64, nanoseconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(seconds, u32::try_from(nanoseconds).unwrap_or_default()).unwrap_or_default()
-}
-
-impl Serialize for Mode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:04o}", self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Mode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-        mode.map(Self).ok_or_else(|| D::Error::custom(format!("{text:?} is no mode")))
-    }
-}
-
-fn as_hex<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(digest)
-}
-
-fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
-    Digest::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a SHA-256 in hex"))
-}
-
-fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(number)
-}
-
-fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-}
-
-impl std::fmt::Display for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
-
-impl std::fmt::Display for Half {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Db => "database",
             Self::Faiss => "indexes",
         })
-    }
-}
-
-impl Finding {
-    /// What a check came to.
-    pub fn new(level: Level, check: &str, subject: Option<&str>, message: impl Into<String>) -> Self {
-        Self { level, check: check.to_owned(), subject: subject.map(str::to_owned), message: message.into() }
-    }
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { level, check, subject, message } = self;
-        write!(f, "{level}: {check}")?;
-        if let Some(subject) = subject {
-            write!(f, ": {}", golden::visible(subject))?;
-        }
-        write!(f, ": {}", golden::visible(message))
     }
 }

@@ -2,6 +2,7 @@
 
 mod drill;
 mod keep;
+mod restore;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 pub use drill::Drill;
 use golden::cli::{Generate, ReportArgs};
 pub use keep::KeepArgs;
+pub use restore::Restore;
 
-use crate::manifest::Half;
 use crate::rebuild::{Length, Metric};
 use crate::selector::Selector;
 use crate::verification::Subset;
@@ -187,51 +188,6 @@ pub struct Verify {
     /// Read only the files of this part, as 3/7: a run a day covers all in a week
     #[arg(long, value_name = "PART/OF", conflicts_with = "quick")]
     pub subset: Option<Subset>,
-}
-
-#[derive(Args, Debug)]
-pub struct Restore {
-    /// The snapshot: its stamp, latest, or a file: one of a snapshot's, or any database
-    #[arg(value_name = "SNAPSHOT", default_value = "latest")]
-    pub snapshot: String,
-
-    #[command(flatten)]
-    pub data: DataArgs,
-
-    #[command(flatten)]
-    pub backups: BackupsArgs,
-
-    /// Restore one half, and leave the other as it is
-    #[arg(long, value_name = "HALF")]
-    pub only: Option<Half>,
-
-    /// Make the indexes of the restored database's vectors: for a snapshot without indexes, or any database file
-    #[arg(long, conflicts_with = "only")]
-    pub rebuild: bool,
-
-    /// Which tables hold vectors, for --rebuild [default: $GOLDEN_SCHEMA, then ./golden.toml where it exists]
-    #[arg(long, value_name = "FILE", requires = "rebuild")]
-    pub schema: Option<PathBuf>,
-
-    /// Say what would be replaced, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-
-    /// Put back what the last restore replaced
-    #[arg(long, conflicts_with_all = ["snapshot", "only", "rebuild"])]
-    pub undo: bool,
-
-    /// Complete or undo a restore that was interrupted, and nothing else
-    #[arg(long, conflicts_with_all = ["snapshot", "only", "rebuild", "dry_run", "undo", "after"])]
-    pub recover: bool,
-
-    /// Run this with sh when the restore is complete: restart the application, run its migrations
-    #[arg(long, value_name = "COMMAND", conflicts_with = "dry_run")]
-    pub after: Option<String>,
-
-    /// Restore although another process has the database open: what it writes from now on is lost
-    #[arg(long)]
-    pub force: bool,
 }
 
 #[derive(Args, Debug)]

@@ -187,6 +187,9 @@ fn a_program_that_dies_hangs_or_is_absent_says_so() {
     failed("echo '{\"error\": {\"message\": \"read error\"}}'; exit 1", "read error");
     failed("echo '{\"problems\": [\"finds 3 of 30\"]}'; exit 1", "finds 3 of 30");
     assert_eq!(outcome("echo '{\"found\": 30, \"reconstructed\": 31}'"), Outcome::Passed { found: 30, sampled: 31 });
+    // What it is given: a limit of memory, and one thread.
+    let given = r#"case "$OMP_NUM_THREADS $*" in "1 --json --max-memory "[0-9]*" check -- /"*) echo '{"found": 1, "reconstructed": 1}';; *) exit 3;; esac"#;
+    assert_eq!(outcome(given), Outcome::Passed { found: 1, sampled: 1 });
     assert!(matches!(outcome("exit 3"), Outcome::NotChecked(_)));
     assert!(matches!(outcome("exit 0"), Outcome::NotChecked(_)));
     let absent = DeepCheck::with_program(sandbox.path("absent"), Duration::from_secs(2));

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Stdio;
 use std::time::Duration;
 
-use golden_tests::{Sandbox, tools_present};
+use golden_tests::{MadeUp, Sandbox, tools_present};
 use serde_json::Value;
 
 fn manifest(sandbox: &Sandbox, stamp: &str) -> Value {
@@ -68,6 +69,25 @@ fn unchanged_files_are_linked_changed_ones_copied() {
     let fourth = sandbox.snapshot("--rehash");
     assert_ne!(inode(&third, "documents.npy"), inode(&fourth, "documents.npy"));
     sandbox.sh("faiss-snap verify --all").ok();
+}
+
+#[test]
+fn what_changes_while_the_database_is_copied_is_copied_again() {
+    let sandbox = Sandbox::application();
+    let writer = sandbox.open("data/app.db");
+    writer.execute_batch("BEGIN EXCLUSIVE").expect("the lock");
+    let mut create = sandbox.command("faiss-snap");
+    let mut create = create.arg("create").stdout(Stdio::null()).spawn().expect("it starts");
+    // The folder is copied while the database is waited for.
+    while sandbox.sh("ls -d backups/.*.tmp/faiss_*/shard/1.bin").code != 0 {
+        assert!(create.try_wait().expect("a state").is_none(), "it waits");
+    }
+    sandbox.write("data/faiss/next", "replaced");
+    sandbox.sh("mv data/faiss/next data/faiss/documents.bin && rm data/faiss/notes.txt && date > data/faiss/new").ok();
+    writer.execute_batch("ROLLBACK").expect("its end");
+    assert!(create.wait().expect("it ends").success());
+    sandbox.sh("diff -r --no-dereference -x .DS_Store data/faiss backups/faiss_*").ok();
+    sandbox.sh("faiss-snap verify").ok();
 }
 
 #[test]
@@ -178,6 +198,26 @@ fn others_files_are_listed_and_left_alone() {
     sandbox.sh("faiss-snap verify").ok().says(&stamp);
     assert_eq!(sandbox.read("backups/notes.txt"), b"mine");
     assert!(sandbox.path("backups/app_20990101_000000.db").exists());
+}
+
+#[test]
+fn every_file_is_in_one_part() {
+    let sandbox = Sandbox::application();
+    let stamp = sandbox.snapshot("");
+    let damage = "chmod u+w $f && printf X | dd conv=notrunc bs=1 of=$f";
+    sandbox.sh(&format!("f=backups/faiss_{stamp}/shard/0.bin; {damage}")).ok();
+    let runs = (1..=3).map(|part| sandbox.sh(&format!("faiss-snap verify --subset {part}/3")).code);
+    let mut codes: Vec<_> = runs.collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 0, 1]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_told() {
+    let sandbox = Sandbox::application();
+    MadeUp::dated("20990101_000000").put(&sandbox.path("backups"));
+    sandbox.sh("faiss-snap create").ok().says("warning: clock: the snapshot 20990101_000000 is of later");
+    sandbox.sh("faiss-snap verify --quick").ok().says("20990101_000000");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a snapshot says of its indexes, by themselves and against the database. Budget: 10 s.
 
-use golden_tests::{Run, Sandbox};
+use golden_tests::{Run, Sandbox, python};
 
 /// A flat index of inner products whose ids are given, as FAISS writes it.
 fn index(vectors: &[(i64, Vec<f32>)]) -> Vec<u8> {
@@ -97,6 +97,16 @@ fn what_does_not_belong_together_is_named_and_the_snapshot_taken() {
 }
 
 #[test]
+fn what_cannot_be_compared_takes_nothing_else_with_it() {
+    let sandbox = datasets();
+    sandbox.sql("data/app.db", "INSERT INTO embeddings VALUES (CAST(x'ff' AS TEXT), 1, 'm', x'00')");
+    sandbox.write("data/faiss/2.meta.json", r#"{"dim": 8}"#);
+    create(&sandbox).exits(1).says("warning: vectors: could not be finished").says("says dim 8, the index has 4");
+    let snapshots = sandbox.sh("cat backups/snapshot_*.json").ok().json();
+    assert_eq!(snapshots["indexes"]["indexes"][1]["path"], "2.index");
+}
+
+#[test]
 fn sidecars_placeholders_and_missing_indexes() {
     let sandbox = datasets();
     sandbox.write("data/faiss/2.meta.json", r#"{"vector_dim": 8, "ntotal": 50}"#);
@@ -108,6 +118,19 @@ fn sidecars_placeholders_and_missing_indexes() {
     create(&sandbox).ok().says("warning: index: 2.index: empty").says("dataset 2 of embeddings has no index");
     sandbox.sh("rm data/faiss/2.index && cp data/faiss/1.index data/faiss/3.index").ok();
     create(&sandbox).ok().says("3.index: the database has no such dataset");
+    // In a folder of its own it is nobody's, whatever its name.
+    sandbox.sh("mkdir data/faiss/old && mv data/faiss/3.index data/faiss/old/2.index").ok();
+    create(&sandbox).ok().says("old/2.index: the database has no such dataset").says("dataset 2 of embeddings has no");
+}
+
+#[test]
+fn an_index_and_the_npz_beside_it() {
+    let Some(python) = python() else { return };
+    let sandbox = datasets();
+    sandbox.python(&python, "write_npz.py", &["savez", "data/app.db", "data/faiss/2.npz"]).ok();
+    create(&sandbox).ok();
+    sandbox.write("data/faiss/2.index", index(&vectors(49)));
+    create(&sandbox).exits(1).says("holds 49 x 4, the .npz beside it 50 x 4");
 }
 
 #[test]

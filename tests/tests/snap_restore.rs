@@ -196,6 +196,34 @@ fn another_process_has_the_database_open() {
 }
 
 #[test]
+fn a_lock_counts_whoever_holds_it() {
+    let hidden = "unshare --map-root-user --pid --fork --mount-proc";
+    let Changed { sandbox, new, .. } = changed("");
+    if !tools_present(&["unshare"]) || sandbox.sh(&format!("{hidden} true")).code != 0 {
+        return;
+    }
+    let writer = sandbox.open("data/app.db");
+    writer.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    // As with the processes of another machine, nothing shows whose it is.
+    sandbox.sh(&format!("{hidden} faiss-snap restore")).exits(4).one_error().says("in use by another process");
+    writer.execute_batch("ROLLBACK").expect("its end");
+    drop(writer);
+    assert_eq!(sandbox.application_state(), new);
+}
+
+#[test]
+fn files_come_back_with_their_times() {
+    let sandbox = Sandbox::application();
+    sandbox.sh("touch -d '2024-02-29T12:00:00.5Z' data/app.db data/faiss/documents.bin").ok();
+    let times = || sandbox.sh("stat -c %.9Y data/app.db data/faiss/documents.bin").ok().text();
+    let old = times();
+    sandbox.snapshot("");
+    sandbox.change_application();
+    sandbox.sh("touch data/faiss/documents.bin && faiss-snap restore").ok();
+    assert_eq!(times(), old);
+}
+
+#[test]
 fn a_new_machine() {
     let sandbox = Sandbox::application();
     let old = sandbox.application_state();

@@ -3,6 +3,7 @@
 mod database;
 mod file;
 mod folder;
+mod previous;
 mod walk;
 
 use std::thread::ScopedJoinHandle;
@@ -11,7 +12,8 @@ use golden::{Error, Result};
 
 pub use database::{CapturedDatabase, DatabaseCopy, back_up};
 pub use file::reflink_or_copy;
-pub use folder::{CapturedFolder, FolderCapture, Previous, Reuse};
+pub use folder::{CapturedFolder, FolderCapture};
+pub use previous::{Previous, Reuse};
 pub use walk::{Excluded, list};
 
 /// The result of a thread; that it panicked is an error like others.

@@ -1,13 +1,18 @@
 //! `NAME.meta.json`: what applications keep beside an index, in whatever shape.
 
-use std::fmt;
+mod shape;
+mod tokens;
+
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use golden::{Context, Result};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
+
+use self::shape::{Meaning, Top};
+use self::tokens::ShortTokens;
 
 /// Names under which the dimension is known.
 const DIMENSION: [&str; 4] = ["dim", "dimension", "vector_dim", "embedding_dim"];
@@ -17,11 +22,6 @@ const MODEL: [&str; 5] = ["model_name", "embed_model", "embedding_model", "embed
 const COUNT: [&str; 4] = ["count", "ntotal", "doc_count", "total_vectors"];
 /// Lists with an entry for each vector.
 const ROWS: [&str; 4] = ["rows", "items", "chunk_ids", "ids"];
-
-/// A text or number of more bytes than this is not looked for meaning.
-const MAX_TOKEN: u64 = 16 * 1024 * 1024;
-/// A model's name is shorter than this.
-const MAX_NAME: usize = 1024;
 
 /// What a sidecar says of its index. What it does not say is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,159 +134,9 @@ impl Found {
     }
 }
 
-/// The outermost value: an object, or a list with an entry for each vector.
-struct Top;
-
-impl<'de> DeserializeSeed<'de> for Top {
-    type Value = Found;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Top {
-    type Value = Found;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Found, A::Error> {
-        let rows = vec![Said { name: String::new(), value: length(list)? }];
-        Ok(Found { rows, ..Found::default() })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Found, A::Error> {
-        let mut found = Found::default();
-        while let Some(name) = object.next_key::<String>()? {
-            if [&DIMENSION[..], &MODEL, &COUNT, &ROWS].concat().contains(&name.as_str()) {
-                let value = object.next_value_seed(Meant)?;
-                found.take(name, value);
-            } else {
-                found.numbered += u64::from(name.parse::<u64>().is_ok());
-                object.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// A value that may mean something.
-enum Meaning {
-    Number(u64),
-    Text(String),
-    /// The length of a list, or of an object.
-    List(u64),
-    Nothing,
-}
-
-struct Meant;
-
-impl<'de> DeserializeSeed<'de> for Meant {
-    type Value = Meaning;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Meaning, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Meant {
-    type Value = Meaning;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Meaning, E> {
-        Ok(Meaning::Number(number))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Meaning, E> {
-        Ok(Meaning::Nothing)
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Meaning, E> {
-        // 384.0, as some languages write every number.
-        let is_whole = number.fract() == 0.0 && (0.0..9e15).contains(&number);
-        Ok(if is_whole { Meaning::Number(number as u64) } else { Meaning::Nothing })
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Meaning, E> {
-        Ok(if text.len() <= MAX_NAME { Meaning::Text(text.to_owned()) } else { Meaning::Nothing })
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Meaning, E> {
-        Ok(Meaning::Nothing)
-    }
-
-    fn visit_unit<E>(self) -> Result<Meaning, E> {
-        Ok(Meaning::Nothing)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Meaning, A::Error> {
-        length(list).map(Meaning::List)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Meaning, A::Error> {
-        let mut length = 0;
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            length += 1;
-        }
-        Ok(Meaning::List(length))
-    }
-}
-
-fn length<'de, A: SeqAccess<'de>>(mut list: A) -> Result<u64, A::Error> {
-    let mut length = 0;
-    while list.next_element::<IgnoredAny>()?.is_some() {
-        length += 1;
-    }
-    Ok(length)
-}
-
-/// JSON on its way to the parser, which keeps every text and number in memory: none may be too long.
-struct ShortTokens<R> {
-    reader: R,
-    in_text: bool,
-    escaped: bool,
-    /// Bytes since the token began, or since what stands before it.
-    length: u64,
-}
-
-impl<R> ShortTokens<R> {
-    fn new(reader: R) -> Self {
-        Self { reader, in_text: false, escaped: false, length: 0 }
-    }
-
-    fn pass(&mut self, byte: u8) -> bool {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' if self.in_text => self.escaped = true,
-            b'"' => {
-                self.in_text = !self.in_text;
-                self.length = 0;
-            }
-            b',' | b':' | b'[' | b']' | b'{' | b'}' | b' ' | b'\n' | b'\r' | b'\t' if !self.in_text => self.length = 0,
-            _ => {}
-        }
-        self.length += 1;
-        self.length <= MAX_TOKEN
-    }
-}
-
-impl<R: Read> Read for ShortTokens<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        if buffer.iter().take(read).all(|byte| self.pass(*byte)) {
-            return Ok(read);
-        }
-        Err(golden::Error::data(format!("it holds a text of more than {MAX_TOKEN} bytes")).into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::tokens::MAX_TOKEN;
     use super::*;
 
     fn facts(json: &str) -> (Option<u64>, Option<String>, Option<u64>) {

@@ -213,6 +213,15 @@ fn every_file_is_in_one_part() {
 }
 
 #[test]
+fn a_quick_look_sees_sizes() {
+    let sandbox = Sandbox::application();
+    let stamp = sandbox.snapshot("");
+    let file = format!("backups/faiss_{stamp}/shard/0.bin");
+    sandbox.sh(&format!("faiss-snap verify --quick && chmod u+w {file} && printf X >> {file}")).ok();
+    sandbox.sh("faiss-snap verify --quick").exits(1).says("shard/0.bin");
+}
+
+#[test]
 fn a_clock_that_was_set_back_is_told() {
     let sandbox = Sandbox::application();
     MadeUp::dated("20990101_000000").put(&sandbox.path("backups"));

@@ -127,6 +127,21 @@ fn a_rebuild_that_fails_leaves_the_old_index() {
 }
 
 #[test]
+fn a_new_index_that_is_not_what_was_asked_for_replaces_nothing() {
+    let Some(program) = faiss_index() else { return };
+    let sandbox = datasets();
+    sandbox.sh("faiss-snap rebuild && mkdir alone && cp $(command -v faiss-snap) alone/").ok();
+    // It loses vectors on the way, and says that all is well.
+    let script =
+        format!("#!/bin/sh\nhead -n 50 | {} \"$@\"; code=$?; cat > /dev/null; exit $code\n", program.display());
+    sandbox.write("alone/faiss-index", script);
+    let files = || sandbox.sh("sha256sum data/faiss/*; ls -A data/faiss").ok().text();
+    let old = files();
+    sandbox.sh("chmod +x alone/faiss-index && alone/faiss-snap rebuild").exits(3).says("50 vectors of 60");
+    assert_eq!(files(), old);
+}
+
+#[test]
 fn a_restore_makes_the_indexes_that_a_backup_has_not() {
     if faiss_index().is_none() {
         return;

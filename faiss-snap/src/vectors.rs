@@ -112,9 +112,10 @@ impl Rows {
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let dataset = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            // A name that is no text is no index's, and no reason to stop.
+            let dataset = String::from_utf8_lossy(row.get_ref(0)?.as_bytes().unwrap_or_default());
             let (id, length, vector) = (row.get_ref(1)?, row.get(2)?, row.get_ref(3)?.as_bytes().ok());
-            each(StoredRow { dataset, id, length, vector })?;
+            each(StoredRow { dataset: &dataset, id, length, vector })?;
         }
         Ok(())
     }

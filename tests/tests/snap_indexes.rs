@@ -98,6 +98,13 @@ fn what_does_not_belong_together_is_named_and_the_snapshot_taken() {
 }
 
 #[test]
+fn a_dataset_whose_name_is_no_text_prevents_nothing() {
+    let sandbox = datasets();
+    sandbox.sql("data/app.db", "INSERT INTO embeddings VALUES (CAST(x'ff' AS TEXT), 1, 'm', x'00')");
+    create(&sandbox).ok().says("of embeddings has no index");
+}
+
+#[test]
 fn sidecars_placeholders_and_missing_indexes() {
     let sandbox = datasets();
     sandbox.write("data/faiss/2.meta.json", r#"{"vector_dim": 8, "ntotal": 50}"#);

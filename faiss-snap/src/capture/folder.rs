@@ -5,7 +5,7 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use golden::{Context, Result};
 use serde_json::Map;
 
@@ -228,11 +228,14 @@ impl<'a> FolderCapture<'a> {
         }
     }
 
-    /// Whether the same file, not another of its name, was written to.
+    /// Whether the same file, not another of its name, was written to. Inodes are given again: what was made after the
+    /// copy is another file.
     fn is_rewritten_in_place(&self, change: &Change) -> bool {
         let Change::Is(Found { path, kind: FoundKind::File(now, _) }) = change else { return false };
         let Some(EntryKind::File(copied)) = self.entries.get(path) else { return false };
-        copied.identity.inode == now.inode
+        let made = fs::symlink_metadata(path.inside(self.source)).and_then(|metadata| metadata.created());
+        let is_older = made.map_or(true, |made| DateTime::<Utc>::from(made) <= copied.identity.ctime);
+        copied.identity.inode == now.inode && is_older
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -214,28 +214,36 @@ impl<'a> FolderCapture<'a> {
         for (path, kind) in &self.entries {
             if let EntryKind::File(file) = kind
                 && file.identity.mtime > recently
-                && let Some(id) = open_files::id(&path.inside(self.source)).filter(|id| id.1 == file.identity.inode)
+                && let Some(id) = open_files::id(&path.inside(self.source))
             {
-                suspects.insert(id, path);
+                suspects.insert(id, (path, &file.identity));
             }
         }
         for open in open_files::find(&suspects.keys().copied().collect()).into_iter().filter(|open| open.writes) {
-            if let Some(&path) = suspects.get(&open.file) {
+            // Looked at only now: a file that is still there was there all the time, and is the one that is open.
+            if let Some((path, copied)) = suspects.get(&open.file)
+                && self.is_still_there(path, copied)
+            {
                 let message = format!("open for writing in {}: the copy may be of two states", open.process);
                 let finding = || Finding::new(Level::Error, "changing", Some(path.as_str()), message);
-                self.faults.entry(path.clone()).or_insert_with(finding);
+                self.faults.entry((*path).clone()).or_insert_with(finding);
             }
         }
     }
 
-    /// Whether the same file, not another of its name, was written to. Inodes are given again: what was made after the
-    /// copy is another file.
+    /// Whether the same file, not another of its name, was written to.
     fn is_rewritten_in_place(&self, change: &Change) -> bool {
-        let Change::Is(Found { path, kind: FoundKind::File(now, _) }) = change else { return false };
-        let Some(EntryKind::File(copied)) = self.entries.get(path) else { return false };
-        let made = fs::symlink_metadata(path.inside(self.source)).and_then(|metadata| metadata.created());
-        let is_older = made.map_or(true, |made| DateTime::<Utc>::from(made) <= copied.identity.ctime);
-        copied.identity.inode == now.inode && is_older
+        let path = change.path();
+        matches!(self.entries.get(path), Some(EntryKind::File(copied)) if self.is_still_there(path, &copied.identity))
+    }
+
+    /// Whether the file that was copied is still the one of its name. Inodes are given again: what was made after the
+    /// copy is another file.
+    fn is_still_there(&self, path: &RelativePath, copied: &Identity) -> bool {
+        fs::symlink_metadata(path.inside(self.source)).is_ok_and(|now| {
+            let is_older = now.created().map_or(true, |made| DateTime::<Utc>::from(made) <= copied.ctime);
+            now.ino() == copied.inode && is_older
+        })
     }
 }
 

@@ -74,44 +74,33 @@ impl Format {
     }
 }
 
-/// The rows of a Parquet file, their values in the places of the form's columns; read on a thread of their own.
+/// The rows of a Parquet file, their values in the places of the form's columns.
 pub fn read(path: &Path, form: &RowForm) -> Result<Box<dyn Iterator<Item = Result<Row>>>> {
     let name = path.display().to_string();
-    let rows =
-        open(path, form)?.map(move |columns| match columns.and_then(|columns| columns.into_rows().context(|| &name)) {
+    let rows = read_columns(path, form)?.flat_map(move |columns| {
+        match columns.and_then(|columns| columns.into_rows().context(|| &name)) {
             Ok(rows) => rows.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
-        });
-    Ok(Box::new(ahead(rows, path, |error| vec![Err(error)]).flatten()))
+        }
+    });
+    Ok(Box::new(rows))
 }
 
-/// The same, as the file has them.
+/// The same, as the file has them; read ahead, on a thread. The many small values of rows are made only where they are
+/// used up: two threads of which one allocates what the other frees get into each other's way.
 pub fn read_columns(path: &Path, form: &RowForm) -> Result<Box<dyn Iterator<Item = Result<Columns>>>> {
-    Ok(Box::new(ahead(open(path, form)?, path, Err)))
-}
-
-fn open(path: &Path, form: &RowForm) -> Result<Reading> {
     let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
-    Reading::of(file, form, path)
-}
-
-/// Reads ahead, on a thread.
-fn ahead<T, I, F>(mut items: I, path: &Path, broken: F) -> impl Iterator<Item = T> + use<T, I, F>
-where
-    T: Send + 'static,
-    I: Iterator<Item = T> + Send + 'static,
-    F: FnOnce(Error) -> T,
-{
+    let mut reading = Reading::of(file, form, path)?;
     let (sender, receiver) = sync_channel(WAITING);
     // Whoever listened may have heard enough.
-    let thread = thread::spawn(move || drop(items.try_for_each(|item| sender.send(item))));
-    let error = Error::data(format!("{} cannot be read", path.display()));
-    let mut end = Some((thread, broken, error));
+    let thread = thread::spawn(move || drop(reading.try_for_each(|columns| sender.send(columns))));
+    let broken = Error::data(format!("{} cannot be read", path.display()));
+    let mut end = Some((thread, broken));
     let end = std::iter::from_fn(move || {
-        let (thread, broken, error) = end.take()?;
-        thread.join().is_err().then(|| broken(error))
+        let (thread, broken) = end.take()?;
+        thread.join().is_err().then_some(Err(broken))
     });
-    receiver.into_iter().chain(end)
+    Ok(Box::new(receiver.into_iter().chain(end)))
 }
 
 /// Copies a file, if its bytes have that SHA-256; false, and nothing copied, if not.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use golden::store::sqlite::quote;
-use golden::store::{Mapping, from_le_bytes};
+use golden::store::{Mapping, from_le_bytes, quote};
 use golden::{Error, Result};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use golden::cli::Progress;
 use golden::document::RecordKind;
-use golden::store::postgres::literal;
-use golden::store::sqlite::quote;
-use golden::store::{Column, EmbeddingPin, VectorColumn, VectorPlace};
+
+use golden::store::{Column, EmbeddingPin, VectorColumn, VectorPlace, literal, quote};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OptionalExtension};

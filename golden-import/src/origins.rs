@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use golden::store::Schema;
-use golden::store::sqlite::quote;
+use golden::store::{Schema, quote};
+
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use serde::Serialize;

@@ -4,8 +4,8 @@
 //! and `golden_removed` (ids).
 
 use golden::document::{Digest, RecordKind};
-use golden::store::sqlite::quote;
-use golden::store::{Dataset, Findings, Schema, Selection};
+
+use golden::store::{Dataset, Findings, Schema, Selection, quote};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use golden::store::sqlite::quote;
-use golden::store::{Column, VectorPlace};
+use golden::store::{Column, VectorPlace, quote};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 

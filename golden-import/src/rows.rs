@@ -1,8 +1,8 @@
 //! Which rows of the staging file and of the target an import is about, as SQL and temporary tables.
 
 use golden::document::RecordKind;
-use golden::store::Table;
-use golden::store::sqlite::quote;
+use golden::store::{Table, quote};
+
 use golden::{Error, Result};
 
 use crate::columns::Covered;

@@ -2,7 +2,7 @@
 
 use golden::cli::Progress;
 use golden::document::verify::{Checksums, Examined, Severity, Verification, Verifier, examine};
-use golden::document::{AnalysisForm, Digest, End, Event, Fields, Place, RecordKind, read_with};
+use golden::document::{AnalysisForm, Digest, End, Event, Fields, Place, RecordKind, Seal, read_with};
 use golden::spill::Sorter;
 use golden::store::{NormalAnalysis, Normaliser, Schema};
 use golden::{Context, Error, Kind, Result};
@@ -112,13 +112,13 @@ pub fn stage(
     let schema = &target.schema;
     let normaliser = Normaliser::new(schema, requests.dropped.clone());
     let lists_index = document.lists(RecordKind::Chunk, "chunk_index");
-    let prepare = |kind: RecordKind, place: &Place, is_sealed, fields: Fields| {
+    let prepare = |kind: RecordKind, place: &Place, seal, fields: Fields| {
         let examined = examine(kind, place, &fields);
         let encoded = match kind {
             RecordKind::Chunk => {
                 let text = if form.embeds { text_digest(&fields) } else { None };
                 normaliser.chunk(place, fields).map(|chunk| {
-                    let chunk = if is_sealed || lists_index { chunk } else { chunk.with_index() };
+                    let chunk = if seal == Seal::Carried || lists_index { chunk } else { chunk.with_index() };
                     let record = Record::new(kind, chunk.row, text, schema, form);
                     Encoded::Chunk { chunk: Box::new(record), digest: chunk.digest }
                 })

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use golden::document::{Created, Fields, Layout, RecordKind, VERSION};
-use golden::store::sqlite::quote;
-use golden::store::{Dataset, DocumentOptions, Selection};
+
+use golden::store::{Dataset, DocumentOptions, Selection, quote};
 use golden::{Context, Result};
 use serde_json::json;
 

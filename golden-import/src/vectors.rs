@@ -2,8 +2,8 @@
 //! change, cleared where it did. `golden_vectors` says what made each and from which text.
 
 use golden::document::RecordKind;
-use golden::store::sqlite::quote;
-use golden::store::{VectorColumn, VectorPlace};
+
+use golden::store::{VectorColumn, VectorPlace, quote};
 use golden::{Error, Result};
 
 use crate::columns::Covered;

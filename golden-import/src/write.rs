@@ -1,8 +1,8 @@
 //! The changes themselves: rows that go, rows that differ, rows that are new.
 
 use golden::document::RecordKind;
-use golden::store::Table;
-use golden::store::sqlite::quote;
+use golden::store::{Table, quote};
+
 use golden::{Context, Result};
 
 use crate::columns::Covered;

@@ -244,7 +244,7 @@ fn literal(value: rusqlite::types::ValueRef<'_>) -> String {
         Null => "NULL".to_owned(),
         Integer(integer) => format!("'{integer}'"),
         Real(double) => format!("'{double:?}'"),
-        Text(text) => golden::store::postgres::literal(&String::from_utf8_lossy(text)),
+        Text(text) => golden::store::literal(&String::from_utf8_lossy(text)),
         Blob(bytes) => format!("'\\x{}'", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL: the same documents as from SQLite, from every type of column. Budget: 30 s.
 
-use golden::store::postgres::{Type, connect, literal, quote, schema};
-use golden::store::{Address, Affinity, Column, Location, Mapping, canonical_text};
+use golden::store::postgres::{Type, connect, schema};
+use golden::store::{Address, Affinity, Column, Location, Mapping, canonical_text, literal, quote};
 use golden_tests::{PgDatabase, Pgvector, Postgres, SMALL, Sandbox};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

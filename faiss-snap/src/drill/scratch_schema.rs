@@ -1,8 +1,8 @@
 //! A schema of its own in a database on a PostgreSQL server, for the document; it goes with the rehearsal.
 
 use golden::cli::Reporter;
-use golden::store::postgres::{Server, connect, quote};
-use golden::store::{Address, Location, Mapping};
+use golden::store::postgres::{Server, connect};
+use golden::store::{Address, Location, Mapping, quote};
 use golden::{Context, Error, Result};
 use postgres::Client;
 

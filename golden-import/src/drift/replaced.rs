@@ -1,8 +1,8 @@
 //! Which vectors take the place of others.
 
 use golden::Result;
-use golden::store::sqlite::quote;
-use golden::store::{Schema, VectorColumn, VectorPlace};
+
+use golden::store::{Schema, VectorColumn, VectorPlace, quote};
 
 use crate::target::Session;
 

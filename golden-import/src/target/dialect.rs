@@ -1,9 +1,9 @@
 //! SQL where the two databases word it differently. What they word alike stands where it is used.
 
 use golden::document::RecordKind;
-use golden::store::postgres::{Scalar, Type, literal};
-use golden::store::sqlite::quote;
-use golden::store::{Affinity, Codec, Column, VectorEncoding};
+use golden::store::postgres::{Scalar, Type};
+
+use golden::store::{Affinity, Codec, Column, VectorEncoding, literal, quote};
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 

@@ -1,7 +1,6 @@
 //! The swap of `--vectors`, inside its transaction: checked as a whole, written, read back.
 
-use golden::store::sqlite::quote;
-use golden::store::{VectorColumn, VectorPlace};
+use golden::store::{VectorColumn, VectorPlace, quote};
 use golden::{Error, Result};
 
 use super::report::Report;

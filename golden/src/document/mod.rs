@@ -30,7 +30,7 @@ pub use model::{
     Fields, Place, RecordKind, RecordName, VERSION, column_of_field, derived_id, field_of_column, id_text,
 };
 pub(crate) use parse::lone_value;
-pub use reader::{Analysis, Chunk, End, Event, Limits, read, read_with};
+pub use reader::{Analysis, Chunk, End, Event, Limits, Seal, read, read_with};
 pub use render::Layout;
 pub use seal::AnalysisForm;
 pub use survey::{Glance, Surveyor, survey};

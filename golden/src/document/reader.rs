@@ -97,6 +97,21 @@ pub struct End {
     pub chunks: u64,
 }
 
+/// Whether a record carries its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// It does, right or wrong.
+    Carried,
+    /// It does not.
+    Absent,
+}
+
+impl Seal {
+    fn of(digest: &Option<Value>) -> Self {
+        if digest.is_some() { Self::Carried } else { Self::Absent }
+    }
+}
+
 /// Reads a document and hands its records to `consume`.
 pub fn read<R: Read + Send>(input: R, limits: Limits, consume: impl FnMut(Event) -> Result<()>) -> Result<()> {
     read_with(input, limits, |_, _, _, fields| fields, consume)
@@ -108,7 +123,7 @@ pub fn read<R: Read + Send>(input: R, limits: Limits, consume: impl FnMut(Event)
 pub fn read_with<R: Read + Send, T: Send>(
     input: R,
     limits: Limits,
-    work: impl Fn(RecordKind, &Place, bool, Fields) -> T + Sync,
+    work: impl Fn(RecordKind, &Place, Seal, Fields) -> T + Sync,
     mut consume: impl FnMut(Event<T>) -> Result<()>,
 ) -> Result<()> {
     let mut assembly = Assembly::default();
@@ -136,7 +151,7 @@ enum Parsed<T> {
 /// thread: on the workers, one large record after the other would leave its memory to each of them.
 fn parse_apart<T: Send>(
     batch: Batch,
-    work: &(impl Fn(RecordKind, &Place, bool, Fields) -> T + Sync),
+    work: &(impl Fn(RecordKind, &Place, Seal, Fields) -> T + Sync),
 ) -> (Vec<Parsed<T>>, Result<()>) {
     if batch.len() < LARGE {
         return parse_batch(batch, work);
@@ -146,7 +161,7 @@ fn parse_apart<T: Send>(
 }
 
 /// Parses pieces up to the first that is faulty.
-fn parse_batch<T>(batch: Batch, work: &impl Fn(RecordKind, &Place, bool, Fields) -> T) -> (Vec<Parsed<T>>, Result<()>) {
+fn parse_batch<T>(batch: Batch, work: &impl Fn(RecordKind, &Place, Seal, Fields) -> T) -> (Vec<Parsed<T>>, Result<()>) {
     let mut parsed = Vec::with_capacity(batch.pieces.len());
     let mut canonical = Vec::new();
     for piece in batch.pieces {
@@ -168,7 +183,7 @@ fn parse_chunk<T>(
     text: &[u8],
     at: Position,
     canonical: &mut Vec<u8>,
-    work: &impl Fn(RecordKind, &Place, bool, Fields) -> T,
+    work: &impl Fn(RecordKind, &Place, Seal, Fields) -> T,
 ) -> Result<Parsed<T>> {
     let mut fields = Fields::new();
     let parsed = parse::object(text, at, &mut fields);
@@ -180,7 +195,7 @@ fn parse_chunk<T>(
     canonical.clear();
     write_members(&fields, canonical);
     let digest = Digest::of(canonical);
-    let fields = work(RecordKind::Chunk, &place, sealed.is_some(), fields);
+    let fields = work(RecordKind::Chunk, &place, Seal::of(&sealed), fields);
     let extent = Extent::of_chunk(at.byte, text.len());
     Ok(Parsed::Chunk(Chunk { place, fields, sealed, digest, extent }))
 }
@@ -190,7 +205,7 @@ fn parse_analysis<T>(
     members: &Members,
     chunks: Option<u64>,
     extent: Extent,
-    work: &impl Fn(RecordKind, &Place, bool, Fields) -> T,
+    work: &impl Fn(RecordKind, &Place, Seal, Fields) -> T,
 ) -> Result<Parsed<T>> {
     let mut fields = members.parse().map_err(|fault| error_at(Some(&place), fault.at, fault.message))?;
     if has_value(&fields, "artifact") && has_value(&fields, "artifacts") {
@@ -198,7 +213,7 @@ fn parse_analysis<T>(
     }
     let sealed = fields.remove("sha256");
     let form = AnalysisForm::new(&fields);
-    let fields = work(RecordKind::Analysis, &place, sealed.is_some(), fields);
+    let fields = work(RecordKind::Analysis, &place, Seal::of(&sealed), fields);
     Ok(Parsed::Analysis { place, fields, sealed, form, chunks, extent })
 }
 

@@ -13,6 +13,7 @@ mod mapping;
 mod normal;
 pub mod postgres;
 mod schema;
+mod sql_text;
 pub mod sqlite;
 mod tables;
 mod tag;
@@ -33,4 +34,5 @@ pub use mapping::{
 };
 pub use normal::{NormalAnalysis, NormalChunk, NormalRow, Normaliser};
 pub use schema::{Column, Findings, KeyColumn, Schema, Table, VectorColumn, VectorEncoding, VectorPlace};
+pub use sql_text::{literal, quote};
 pub use vector::from_le_bytes;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::affinity::Affinity;
 use super::codec::Codec;
 use super::postgres::{Scalar, Type};
+use super::quote;
 use crate::document::{Fields, RecordKind};
 use crate::{Error, Result};
 
@@ -218,6 +219,21 @@ impl Schema {
     /// Every table, parents first.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         RecordKind::ALL.into_iter().filter_map(|kind| self.table(kind))
+    }
+
+    /// An SQL condition that holds for chunks (aliased `t`) that have a vector; none where the
+    /// database has no place for vectors.
+    pub fn has_vector_condition(&self) -> Result<Option<String>> {
+        let Some(vectors) = &self.vectors else { return Ok(None) };
+        let column = quote(&vectors.name);
+        Ok(Some(match &vectors.place {
+            VectorPlace::ChunkColumn => format!("t.{column} IS NOT NULL"),
+            VectorPlace::Table { relation, chunk, .. } => format!(
+                "EXISTS (SELECT 1 FROM {relation} v WHERE v.{} = t.{} AND v.{column} IS NOT NULL)",
+                quote(chunk),
+                quote(&self.chunks.id()?.name),
+            ),
+        }))
     }
 
     /// `metadata.columns`: the fields that travel, by table, sorted.

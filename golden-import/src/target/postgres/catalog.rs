@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use golden::store::postgres::{Scalar, Type, literal, quote};
-use golden::store::{Affinity, Table, VectorColumn, VectorPlace};
+use golden::store::postgres::{Scalar, Type};
+use golden::store::{Affinity, Table, VectorColumn, VectorPlace, literal, quote};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 

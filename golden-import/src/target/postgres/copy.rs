@@ -5,8 +5,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use golden::document::RecordKind;
-use golden::store::postgres::{literal, quote};
-use golden::store::{Column, Schema, VectorColumn, VectorPlace};
+
+use golden::store::{Column, Schema, VectorColumn, VectorPlace, literal, quote};
 use golden::{Context, Error, Result};
 use postgres::CopyInWriter;
 use rusqlite::types::ValueRef;

@@ -209,7 +209,7 @@ impl Session for PostgresSession<'_> {
     }
 
     fn has_notes(&mut self, schema: &Schema) -> Result<bool> {
-        let notes = golden::store::postgres::literal(&schema.vector_notes);
+        let notes = golden::store::literal(&schema.vector_notes);
         self.holds(&format!("SELECT to_regclass({notes}) IS NOT NULL"))
     }
 

@@ -3,8 +3,8 @@
 use std::io::BufRead;
 
 use golden::Result;
-use golden::store::Column;
-use golden::store::postgres::{quote, server_error, unescape};
+use golden::store::postgres::{server_error, unescape};
+use golden::store::{Column, quote};
 use serde_json::Value;
 
 use super::PostgresSession;

@@ -1,6 +1,6 @@
 //! Updates that exchange unique values. Row by row they collide, though not in the end.
 
-use golden::store::postgres::{literal, quote};
+use golden::store::{literal, quote};
 use golden::{Error, Result};
 use postgres::error::SqlState;
 use rusqlite::types::Value as Stored;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use golden::store::Table;
-use golden::store::sqlite::quote;
+use golden::store::{Table, quote};
+
 use golden::{Context, Error, Result};
 use rusqlite::{Connection, OptionalExtension};
 

@@ -7,8 +7,8 @@ mod functions;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use golden::store::sqlite::{quote, schema};
-use golden::store::{Connection, Mapping, Schema, Table, VectorColumn, VectorPlace};
+use golden::store::sqlite::schema;
+use golden::store::{Connection, Mapping, Schema, Table, VectorColumn, VectorPlace, quote};
 use golden::{Context, Error, Kind, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{ErrorCode, OptionalExtension};

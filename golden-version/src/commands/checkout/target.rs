@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use golden::cli::Reporter;
-use golden::store::{Address, Location};
+use golden::store::{Address, Location, quote};
 use golden::{Context, Error, Result};
 use golden_version::{CellKind, Column, RowForm};
 
@@ -73,7 +73,6 @@ pub fn form(store: &mut dyn Store, form: &RowForm) -> Result<RowForm> {
 
 /// Makes the table: its columns and their types, and the key.
 fn create(store: &mut dyn Store, form: &RowForm, types: &[String]) -> Result<()> {
-    let quote = golden::store::sqlite::quote;
     let columns = form.schema.columns.iter().zip(types);
     let mut parts: Vec<_> = columns.map(|(column, kind)| format!("{} {kind}", quote(&column.name))).collect();
     if !form.schema.key_named {

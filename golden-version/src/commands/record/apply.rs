@@ -1,6 +1,6 @@
 //! A loader's change, made in the table.
 
-use golden::store::sqlite::quote;
+use golden::store::quote;
 use golden::{Error, Result};
 use golden_version::{Cell, Key, Row, RowForm};
 

@@ -2,7 +2,8 @@
 //! that references between rows are looked at when all of it is done.
 
 use golden::Result;
-use golden::store::postgres::{quote, relation};
+use golden::store::postgres::relation;
+use golden::store::quote;
 use golden_version::{Cell, CellKind, Column, Row, RowForm};
 
 use super::{Server, text};

@@ -5,9 +5,10 @@ mod introspect;
 mod spelling;
 mod triggers;
 
+use golden::store::{literal, quote};
 use std::io::Write;
 
-use golden::store::postgres::{Copied, SPELLING, connect, literal, quote, relation};
+use golden::store::postgres::{Copied, SPELLING, connect, relation};
 use golden::{Context, Error, Result};
 use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 use postgres::{Client, SimpleQueryMessage};

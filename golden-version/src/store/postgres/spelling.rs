@@ -1,6 +1,6 @@
 //! Values as PostgreSQL spells them.
 
-use golden::store::postgres::literal;
+use golden::store::literal;
 use golden_version::{Cell, CellKind};
 
 /// The value that a column of this kind spells so.

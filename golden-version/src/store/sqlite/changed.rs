@@ -1,6 +1,6 @@
 //! Changing rows of a table: first those go that are to go, then those change that differ, then those come that are new.
 
-use golden::store::sqlite::quote;
+use golden::store::quote;
 use golden::{Context, Result};
 use golden_version::{Cell, CellKind, Row, RowForm};
 use rusqlite::Connection;

@@ -1,6 +1,6 @@
 //! A table's rows, in the order of their keys.
 
-use golden::store::sqlite::quote;
+use golden::store::quote;
 use golden::{Error, Result};
 use golden_version::{Cell, Row, RowForm};
 use rusqlite::Connection;

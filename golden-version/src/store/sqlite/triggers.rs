@@ -4,7 +4,7 @@
 //! recursive triggers. So before an insert the rows that stand in its way are set aside, and after it those of them
 //! that are gone count as deleted.
 
-use golden::store::sqlite::quote;
+use golden::store::quote;
 use golden::{Error, Result};
 use rusqlite::Connection;
 

@@ -1,8 +1,9 @@
 //! The schema as PostgreSQL's catalog has it, seen through the mapping.
 
+use crate::store::{literal, quote};
 use ::postgres::{Client, SimpleQueryRow};
 
-use super::sql::{literal, number, quote, rows, text, truth};
+use super::sql::{number, rows, text, truth};
 use super::types::{Digits, Scalar, Type};
 use crate::document::RecordKind;
 use crate::store::affinity::Affinity;

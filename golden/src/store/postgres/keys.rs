@@ -4,11 +4,12 @@
 //! keys that all databases share, in a sorter that spills to a temporary file. So the server needs no room to
 //! sort in, no right to make temporary tables, and no idea of how the format compares values.
 
+use crate::store::{literal, quote};
 use ::postgres::{Client, SimpleQueryRow};
 use serde_json::Value;
 
 use super::copied::Copied;
-use super::sql::{literal, number, parse_number, quote, rows, text};
+use super::sql::{number, parse_number, rows, text};
 use super::types::{Scalar, Type};
 use crate::document::{RecordKind, id_text, order};
 use crate::spill::{Sorted, Sorter};

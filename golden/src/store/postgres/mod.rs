@@ -24,6 +24,5 @@ pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;
 pub(super) use read::Rows;
 pub use server::Server;
-pub use sql::{literal, quote};
 pub use types::{Digits, Scalar, Type};
 pub(super) use vectors::has_notes;

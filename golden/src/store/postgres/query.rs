@@ -1,17 +1,18 @@
 //! Smaller questions about a dataset: its statuses, its orphans, the texts that want vectors.
 
+use crate::store::quote;
 use std::collections::HashMap;
 
 use ::postgres::Client;
 
 use super::keys::Place;
 use super::read::{ANY_WAY, BY_PLACE, Rows, at_places};
-use super::sql::{count, number, quote, rows, text};
+use super::sql::{count, number, rows, text};
 use super::vectors;
 use crate::document::RecordKind;
 use crate::store::batch::Batch;
 use crate::store::dataset::{ChunkFilter, Reader, TextSink, VectorSink, no_place_for_vectors, no_text};
-use crate::store::schema::{Schema, VectorPlace};
+use crate::store::schema::Schema;
 use crate::{Error, Result};
 
 /// How many texts are fetched at once, at most.
@@ -30,21 +31,6 @@ pub(crate) fn statuses(client: &mut Client, schema: &Schema) -> Result<Vec<(Stri
         schema.analyses.relation,
     );
     rows(client, &sql)?.iter().map(|row| Ok((text(row, 0)?.to_owned(), number(row, 1)?))).collect()
-}
-
-/// An SQL condition that holds for chunks (aliased `t`) that have a vector; none where the database has no
-/// place for vectors.
-fn has_vector(schema: &Schema) -> Result<Option<String>> {
-    let Some(vectors) = &schema.vectors else { return Ok(None) };
-    let column = quote(&vectors.name);
-    Ok(Some(match &vectors.place {
-        VectorPlace::ChunkColumn => format!("t.{column} IS NOT NULL"),
-        VectorPlace::Table { relation, chunk, .. } => format!(
-            "EXISTS (SELECT 1 FROM {relation} v WHERE v.{} = t.{} AND v.{column} IS NOT NULL)",
-            quote(chunk),
-            quote(&schema.chunks.id()?.name),
-        ),
-    }))
 }
 
 impl Reader for Rows<'_> {
@@ -71,7 +57,7 @@ impl Reader for Rows<'_> {
     fn chunk_texts(&mut self, filter: ChunkFilter, each: &mut TextSink<'_>) -> Result<()> {
         let table = &self.schema.chunks;
         let (id, content) = (table.id()?, table.column("content").ok_or_else(|| no_text(table))?);
-        let condition = match (filter, has_vector(self.schema)?) {
+        let condition = match (filter, self.schema.has_vector_condition()?) {
             (ChunkFilter::All, _) => "true".to_owned(),
             (ChunkFilter::WithoutVector, Some(has_vector)) => format!("NOT ({has_vector})"),
             (ChunkFilter::WithoutVector, None) => return Err(no_place_for_vectors()),

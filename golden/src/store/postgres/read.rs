@@ -1,6 +1,7 @@
 //! Reads the dataset in normal form's order: rows are fetched by their places, some hundreds at a time, and
 //! leave this thread as they are spelled. What they mean is worked out elsewhere, on all cores.
 
+use crate::store::quote;
 use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -8,7 +9,7 @@ use std::thread;
 use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::keys::{Orders, Place, Planned, condition, order_rows};
-use super::sql::{quote, row};
+use super::sql::row;
 use crate::document::RecordKind;
 use crate::store::batch::{BATCH_BYTES, Batch, Raw};
 use crate::store::dataset::{Counts, Selection};

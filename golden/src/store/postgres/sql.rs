@@ -4,16 +4,6 @@ use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::{Error, Result};
 
-/// A name as an SQL identifier.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text as an SQL literal, whatever it holds.
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// The rows of a query.
 pub(super) fn rows(client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryRow>> {
     let messages = client.simple_query(sql)?;

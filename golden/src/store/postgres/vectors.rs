@@ -1,10 +1,11 @@
 //! The vectors of a dataset, and what the table `golden_vectors` notes of each.
 
+use crate::store::{literal, quote};
 use ::postgres::{Client, SimpleQueryRow};
 use rusqlite::types::Value as Stored;
 
 use super::read::Rows;
-use super::sql::{literal, quote, rows, text, truth};
+use super::sql::{rows, text, truth};
 use crate::Result;
 use crate::store::dataset::{ChunkVector, VectorNote, VectorSink, no_place_for_vectors};
 use crate::store::schema::{Column, Schema, VectorPlace};

@@ -1,10 +1,10 @@
 //! The schema as SQLite declares it, seen through the mapping.
 
+use crate::store::quote;
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::quote;
 use crate::document::RecordKind;
 use crate::store::affinity::Affinity;
 use crate::store::codec::{Codec, TimestampForm};

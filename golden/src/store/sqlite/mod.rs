@@ -11,7 +11,7 @@ mod vectors;
 
 pub use introspect::schema;
 pub(super) use open::open;
-pub use open::{open_for_reading, open_for_writing, quote};
+pub use open::{open_for_reading, open_for_writing};
 pub(super) use query::statuses;
 pub(super) use read::Rows;
 pub(super) use vectors::has_notes;

@@ -71,8 +71,3 @@ fn cannot_read(path: &Path) -> impl Fn(rusqlite::Error) -> Error + '_ {
         Error::from(error).context(format!("cannot read {}", path.display())).guidance(guidance)
     }
 }
-
-/// A name as an SQL identifier.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}

@@ -3,12 +3,12 @@
 //! The order is worked out by SQLite's own sorter, into temporary tables that hold the places of rows
 //! and nothing else (the sorter spills to a temporary file). No step needs an index on a foreign key.
 
+use crate::store::quote;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use serde_json::Value;
 
-use super::quote;
 use crate::document::{RecordKind, id_text, order};
 use crate::store::dataset::Selection;
 use crate::store::schema::{Column, KeyColumn, Schema, Table};

@@ -1,15 +1,16 @@
 //! Smaller questions about a dataset: its statuses, its orphans, the texts that want vectors.
 
+use crate::store::quote;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::order::{located, order_table};
 use super::read::Rows;
-use super::{quote, vectors};
+use super::vectors;
 use crate::document::RecordKind;
 use crate::store::batch::Batch;
 use crate::store::dataset::{ChunkFilter, Reader, TextSink, VectorSink, no_place_for_vectors, no_text};
-use crate::store::schema::{Schema, VectorPlace};
+use crate::store::schema::Schema;
 use crate::{Error, Result};
 
 /// The values of the filter column and how many rows have each, most frequent first; empty where the
@@ -31,23 +32,6 @@ pub fn statuses(connection: &Connection, schema: &Schema) -> Result<Vec<(String,
         Ok((status, row.get(1)?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-impl Schema {
-    /// An SQL condition that holds for chunks (aliased `t`) that have a vector; none where the
-    /// database has no place for vectors.
-    pub fn has_vector_condition(&self) -> Result<Option<String>> {
-        let Some(vectors) = &self.vectors else { return Ok(None) };
-        let column = quote(&vectors.name);
-        Ok(Some(match &vectors.place {
-            VectorPlace::ChunkColumn => format!("t.{column} IS NOT NULL"),
-            VectorPlace::Table { relation, chunk, .. } => format!(
-                "EXISTS (SELECT 1 FROM {relation} v WHERE v.{} = t.{} AND v.{column} IS NOT NULL)",
-                quote(chunk),
-                quote(&self.chunks.id()?.name),
-            ),
-        }))
-    }
 }
 
 impl Reader for Rows<'_> {

@@ -1,9 +1,9 @@
 //! The vectors of a dataset, and what the table `golden_vectors` notes of each.
 
+use crate::store::quote;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::quote;
 use super::read::Rows;
 use crate::Result;
 use crate::document::Digest;

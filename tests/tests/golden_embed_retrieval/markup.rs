@@ -103,7 +103,7 @@ impl Reader {
 
     fn end_paragraph(&mut self) {
         let paragraph = std::mem::take(&mut self.paragraph);
-        if let Some(part) = self.parts.last_mut().filter(|_| paragraph.trim_matches(':') != "") {
+        if let Some(part) = self.parts.last_mut().filter(|_| !paragraph.trim_matches(':').is_empty()) {
             part.paragraphs.push(paragraph);
         }
     }

@@ -1,12 +1,11 @@
 //! Personal data in the text of a database: where it stands, never what.
 
-use golden::store::quote;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use golden::personal::{Kind, find_in_field, redact};
 use golden::settings::{self, PersonalData};
-
+use golden::store::quote;
 use golden::{Context, Result};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;

@@ -1,10 +1,10 @@
 //! SQLite files that nobody writes to: a snapshot, or one that is being made.
 
-use golden::store::quote;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use golden::store::quote;
 use golden::{Context, Result};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};

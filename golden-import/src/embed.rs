@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use golden::cli::Progress;
 use golden::document::RecordKind;
-
 use golden::store::{Column, EmbeddingPin, VectorColumn, VectorPlace, literal, quote};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use golden::document::{Fields, Glance, RecordKind, Surveyor, column_of_field, read, survey, time};
 use golden::store::{Mapping, quote};
-
 use golden::{Error, Result};
 use serde_json::Value;
 

@@ -27,6 +27,8 @@ const OWN: usize = 4;
 /// The lines of a document.
 pub struct Lines {
     files: BTreeMap<RecordKind, BufWriter<Arc<File>>>,
+    /// How many there are of each kind.
+    counts: BTreeMap<RecordKind, u64>,
     reads_back: bool,
 }
 
@@ -36,13 +38,14 @@ impl Lines {
         let file = |kind| Ok((kind, BufWriter::with_capacity(BUFFER, Arc::new(tempfile::tempfile_in(folder)?))));
         let files = RecordKind::ALL.into_iter().map(file).collect::<std::io::Result<_>>();
         let files = files.context(|| format!("cannot stage in {}", folder.display()))?;
-        Ok(Self { files, reads_back: true })
+        Ok(Self { files, counts: BTreeMap::new(), reads_back: true })
     }
 
     /// Appends a record, given the number of its analysis and its position there.
     pub fn push(&mut self, record: &Record, analysis: i64, position: i64) -> Result<()> {
         self.reads_back &= record.reads_back;
         let Some(file) = self.files.get_mut(&record.kind) else { return Ok(()) };
+        *self.counts.entry(record.kind).or_default() += 1;
         write!(file, "{analysis}\t{position}\t")
             .and_then(|()| file.write_all(&record.line))
             .context(|| "cannot stage the document")
@@ -62,7 +65,8 @@ impl Lines {
     pub fn read(&self, kind: RecordKind) -> Result<Reader> {
         let file = self.files.get(&kind).ok_or_else(|| Error::environment("nothing was staged"))?;
         let file = Section::all(Arc::clone(file.get_ref()));
-        Ok(Reader { file: BufReader::with_capacity(BUFFER, file), line: Vec::new() })
+        let left = self.counts.get(&kind).copied().unwrap_or(0);
+        Ok(Reader { file: BufReader::with_capacity(BUFFER, file), left, line: Vec::new() })
     }
 
     /// The id of a record, by the number of its line.
@@ -81,15 +85,23 @@ impl Lines {
 /// Lines on their way back.
 pub struct Reader {
     file: BufReader<Section>,
+    /// How many lines there are still to be.
+    left: u64,
     line: Vec<u8>,
 }
 
 impl Reader {
     /// The next line; none at the end.
     pub fn next(&mut self) -> Result<Option<Line<'_>>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
         self.line.clear();
         self.file.read_until(b'\n', &mut self.line).context(|| "cannot read what was staged")?;
-        let Some(text) = self.line.strip_suffix(b"\n") else { return Ok(None) };
+        let text = self.line.strip_suffix(b"\n").ok_or_else(|| {
+            Error::environment("what was staged is no longer whole").guidance("is the disk full, or does it fail?")
+        })?;
         let mut parts = text.splitn(OWN + 1, |byte| *byte == b'\t');
         let own = std::array::from_fn(|_| parts.next().unwrap_or_default());
         Ok(Some(Line { own, columns: parts.next().unwrap_or_default() }))

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use golden::store::{Schema, quote};
-
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use serde::Serialize;

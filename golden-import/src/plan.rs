@@ -3,14 +3,14 @@
 //! The plan is kept in temporary tables of the target's connection: `golden_plan` (staged analysis → action)
 //! and `golden_removed` (ids).
 
-use golden::document::{Digest, RecordKind};
+use std::collections::BTreeSet;
+use std::path::Path;
 
+use golden::document::{Digest, RecordKind};
 use golden::store::{Dataset, Findings, Schema, Selection, quote};
 use golden::{Error, Result};
 use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use std::collections::BTreeSet;
-use std::path::Path;
 
 use crate::cli::OnConflict;
 use crate::columns::Covered;

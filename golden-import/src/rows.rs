@@ -2,7 +2,6 @@
 
 use golden::document::RecordKind;
 use golden::store::{Table, quote};
-
 use golden::{Error, Result};
 
 use crate::columns::Covered;

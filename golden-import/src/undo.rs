@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use golden::document::{Created, Fields, Layout, RecordKind, VERSION};
-
 use golden::store::{Dataset, DocumentOptions, Selection, quote};
 use golden::{Context, Result};
 use serde_json::json;

@@ -2,7 +2,6 @@
 //! change, cleared where it did. `golden_vectors` says what made each and from which text.
 
 use golden::document::RecordKind;
-
 use golden::store::{VectorColumn, VectorPlace, quote};
 use golden::{Error, Result};
 

@@ -2,7 +2,6 @@
 
 use golden::document::RecordKind;
 use golden::store::{Table, quote};
-
 use golden::{Context, Result};
 
 use crate::columns::Covered;

@@ -123,3 +123,32 @@ fn tables_that_are_made_have_their_keys_and_indexes() {
     let indexes = empty.database.rows("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'ix%' ORDER BY 1");
     assert_eq!(indexes.concat(), ["ix_artifacts_analysis_id", "ix_chunks_analysis_id", "ix_findings_analysis_id"]);
 }
+
+#[test]
+fn a_padded_id_is_found_from_a_column_that_pads_nothing() {
+    let Some(server) = Postgres::shared() else { return };
+    let tables = "CREATE TABLE analyses (id char(8) PRIMARY KEY, status text);
+                  CREATE TABLE chunks (id char(8) PRIMARY KEY, analysis_id text REFERENCES analyses, content text)";
+    let [from, to] = [(), ()].map(|()| server.database(Pgvector::Absent));
+    from.sql(tables);
+    from.sql("INSERT INTO analyses VALUES ('a1', 'completed'); INSERT INTO chunks VALUES ('c1', 'a1', 'A text.')");
+    to.sql(tables);
+    let sandbox = Sandbox::new();
+    sandbox.sh(&format!("golden-export --quiet --db '{}' --output golden.json", from.url())).ok();
+    sandbox.sh(&format!("golden-import --no-embed --db '{}' golden.json", to.url())).ok();
+    assert_eq!(to.rows("SELECT analysis_id FROM chunks"), [["a1"]]);
+    sandbox.sh(&format!("golden-verify --db '{}' golden.json", to.url())).ok();
+}
+
+#[test]
+fn one_id_in_two_spellings_is_refused_where_no_key_keeps_it_single() {
+    let Some(server) = Postgres::shared() else { return };
+    let empty = Empty::new(server);
+    empty.database.sql("ALTER TABLE chunks DROP CONSTRAINT chunks_pkey");
+    let document = empty.sandbox.json("golden.json").to_string();
+    let twice = "\"C0000000-0000-4000-8000-000000000011\"";
+    empty.sandbox.write("golden.json", document.replace("\"c0000000-0000-4000-8000-000000000012\"", twice));
+    empty.sandbox.sh("golden-verify --seal golden.json > sealed.json; mv sealed.json golden.json").ok();
+    empty.import("").exits(1).one_error().says("chunks").says("2 rows");
+    empty.is_empty();
+}

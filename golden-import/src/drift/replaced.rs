@@ -1,7 +1,6 @@
 //! Which vectors take the place of others.
 
 use golden::Result;
-
 use golden::store::{Schema, VectorColumn, VectorPlace, quote};
 
 use crate::target::Session;

@@ -2,7 +2,6 @@
 
 use golden::document::RecordKind;
 use golden::store::postgres::{Scalar, Type};
-
 use golden::store::{Affinity, Codec, Column, VectorEncoding, literal, quote};
 use rusqlite::types::Value as Stored;
 use serde_json::Value;

@@ -1,12 +1,11 @@
 //! Rows on their way from the thread that reads them to those that work out what they mean.
 
-use crate::store::quote;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
 use super::schema::{Column, Schema, Table};
-
 use crate::document::{Fields, RecordKind, id_text};
+use crate::store::quote;
 use crate::{Error, Result};
 
 /// How many bytes of rows travel together between threads.

@@ -132,7 +132,7 @@ pub(super) fn decimal(literal: &str) -> (bool, String, i64) {
     let digits = format!("{integer}{fraction}");
     let significant = digits.trim_end_matches('0');
     let dropped = digits.len() as i64 - significant.len() as i64 - fraction.len() as i64;
-    let exponent = exponent.parse::<i64>().unwrap_or(0) + dropped;
+    let exponent = exponent.parse::<i64>().unwrap_or(0).saturating_add(dropped);
     let significant = significant.trim_start_matches('0').to_owned();
     let exponent = if significant.is_empty() { 0 } else { exponent };
     (negative, significant, exponent)

@@ -5,7 +5,6 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use golden::document::RecordKind;
-
 use golden::store::{Column, Schema, VectorColumn, VectorPlace, literal, quote};
 use golden::{Context, Error, Result};
 use postgres::CopyInWriter;
@@ -284,7 +283,8 @@ impl Refusal {
         let record = named.map_or_else(|| one_of(kind), |name| format!("{kind} {name}"));
         let is_at = |place: &String, name: String| place.strip_prefix(&name).is_some_and(|rest| rest.starts_with(':'));
         let field = self.column.and_then(|place| {
-            covered.columns().find(|(index, column)| is_at(&place, name(*index, column))).map(|(_, column)| column)
+            let there = covered.columns().filter(|(index, column)| is_at(&place, name(*index, column)));
+            there.map(|(_, column)| column).max_by_key(|column| column.name.len())
         });
         let field = field.map(|column| format!(", field `{}`", column.field)).unwrap_or_default();
         Error::data(format!("{record}{field}: {}", self.message))

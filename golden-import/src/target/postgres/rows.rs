@@ -1,6 +1,8 @@
 //! The document's records as rows of tables that were empty: what is sent is what is read back.
 
 use golden::document::RecordKind;
+use golden::store::Affinity;
+use golden::store::postgres::{Scalar, Type};
 use golden::{Error, Result};
 
 use crate::columns::Covered;
@@ -40,6 +42,8 @@ struct Analyses {
     lines: Reader,
     /// Which of their columns it is.
     column: usize,
+    /// Whether it is padded with blanks, which a column of another type would keep.
+    is_padded: bool,
     number: Vec<u8>,
     id: Vec<u8>,
 }
@@ -47,9 +51,10 @@ struct Analyses {
 impl Analyses {
     fn new(job: &Job<'_>) -> Result<Self> {
         let lines = job.lines()?.read(RecordKind::Analysis)?;
-        let column = job.schema.analyses.columns.iter().position(|column| column.field == "id");
-        let column = column.ok_or_else(|| Error::usage("the table of analyses has no id"))?;
-        Ok(Self { lines, column, number: Vec::new(), id: Vec::new() })
+        let id = job.schema.analyses.columns.iter().enumerate().find(|(_, column)| column.field == "id");
+        let (column, id) = id.ok_or_else(|| Error::usage("the table of analyses has no id"))?;
+        let is_padded = matches!(id.affinity, Affinity::Typed(Type::One(Scalar::Padded(_))));
+        Ok(Self { lines, column, is_padded, number: Vec::new(), id: Vec::new() })
     }
 
     fn id(&mut self, number: &[u8]) -> Result<&[u8]> {
@@ -60,7 +65,8 @@ impl Analyses {
             self.number.clear();
             self.number.extend_from_slice(line.analysis());
             self.id.clear();
-            self.id.extend_from_slice(line.column(self.column));
+            let id = line.column(self.column);
+            self.id.extend_from_slice(if self.is_padded { id.trim_ascii_end() } else { id });
         }
         Ok(&self.id)
     }

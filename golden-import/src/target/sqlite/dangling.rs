@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use golden::store::{Table, quote};
-
 use golden::{Context, Error, Result};
 use rusqlite::{Connection, OptionalExtension};
 

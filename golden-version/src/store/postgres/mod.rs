@@ -5,10 +5,10 @@ mod introspect;
 mod spelling;
 mod triggers;
 
-use golden::store::{literal, quote};
 use std::io::Write;
 
 use golden::store::postgres::{Copied, SPELLING, connect, relation};
+use golden::store::{literal, quote};
 use golden::{Context, Error, Result};
 use golden_version::{Cell, CellKind, Column, Row, RowForm, TableSchema};
 use postgres::{Client, SimpleQueryMessage};
@@ -16,10 +16,9 @@ use postgres::{Client, SimpleQueryMessage};
 use self::spelling::{copied, expression, read};
 use super::first;
 use super::order::{Ascending, ByKey};
+use super::{Access, Dialect, RowChanges, Store, Visit};
 use crate::interrupt;
 use crate::tracking::{Tracking, TriggerState};
-
-use super::{Access, Dialect, RowChanges, Store, Visit};
 
 /// A connection to a server.
 pub struct Server {

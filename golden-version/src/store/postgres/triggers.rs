@@ -1,10 +1,10 @@
 //! Triggers that note every change of a table, also in a session that replicates.
 
-use golden::store::{literal, quote};
 use std::collections::HashMap;
 
 use golden::Result;
 use golden::store::postgres::relation;
+use golden::store::{literal, quote};
 use golden_version::Cell;
 
 use super::{Server, text};

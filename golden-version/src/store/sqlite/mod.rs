@@ -6,10 +6,10 @@ mod introspect;
 mod rows;
 mod triggers;
 
-use golden::store::quote;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use golden::store::quote;
 use golden::store::sqlite::{open_for_reading, open_for_writing};
 use golden::{Context, Error, Result};
 use golden_version::{Cell, CellKind, Row, RowForm, TableSchema};

@@ -1,6 +1,5 @@
 //! The schema as PostgreSQL's catalog has it, seen through the mapping.
 
-use crate::store::{literal, quote};
 use ::postgres::{Client, SimpleQueryRow};
 
 use super::sql::{number, rows, text, truth};
@@ -10,6 +9,7 @@ use crate::store::affinity::Affinity;
 use crate::store::declared::{self, Catalog, Columns, Declared};
 use crate::store::mapping::Mapping;
 use crate::store::schema::{KeyColumn, Schema, Table, VectorEncoding};
+use crate::store::{literal, quote};
 use crate::{Error, Result};
 
 /// Learns the dataset's tables. A missing table of analyses or chunks is an error; findings and

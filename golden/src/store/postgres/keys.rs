@@ -4,7 +4,6 @@
 //! keys that all databases share, in a sorter that spills to a temporary file. So the server needs no room to
 //! sort in, no right to make temporary tables, and no idea of how the format compares values.
 
-use crate::store::{literal, quote};
 use ::postgres::{Client, SimpleQueryRow};
 use serde_json::Value;
 
@@ -16,6 +15,7 @@ use crate::spill::{Sorted, Sorter};
 use crate::store::affinity::Affinity;
 use crate::store::dataset::Selection;
 use crate::store::schema::{Column, Schema, Table};
+use crate::store::{literal, quote};
 use crate::{Error, Result};
 
 /// How much memory the sorting of one table may take.

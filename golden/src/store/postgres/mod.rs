@@ -18,6 +18,7 @@ mod url;
 mod vectors;
 
 pub(super) use connect::open;
+
 pub use connect::{SPELLING, connect};
 pub use copied::{Copied, escape, server_error, unescape};
 pub use introspect::{has_table, relation, schema};

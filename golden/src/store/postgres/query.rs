@@ -1,6 +1,5 @@
 //! Smaller questions about a dataset: its statuses, its orphans, the texts that want vectors.
 
-use crate::store::quote;
 use std::collections::HashMap;
 
 use ::postgres::Client;
@@ -12,6 +11,7 @@ use super::vectors;
 use crate::document::RecordKind;
 use crate::store::batch::Batch;
 use crate::store::dataset::{ChunkFilter, Reader, TextSink, VectorSink, no_place_for_vectors, no_text};
+use crate::store::quote;
 use crate::store::schema::Schema;
 use crate::{Error, Result};
 

@@ -1,7 +1,6 @@
 //! Reads the dataset in normal form's order: rows are fetched by their places, some hundreds at a time, and
 //! leave this thread as they are spelled. What they mean is worked out elsewhere, on all cores.
 
-use crate::store::quote;
 use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -13,6 +12,7 @@ use super::sql::row;
 use crate::document::RecordKind;
 use crate::store::batch::{BATCH_BYTES, Batch, Raw};
 use crate::store::dataset::{Counts, Selection};
+use crate::store::quote;
 use crate::store::schema::{Schema, Table};
 use crate::{Error, Result};
 

@@ -26,6 +26,9 @@ pub(super) fn float4(double: f64) -> f64 {
     (double as f32).to_string().parse().unwrap_or(double)
 }
 
+/// Numbers are written out; one with a larger exponent would take far more room than it came in. Doubles need 324.
+const MAX_EXPONENT: u64 = 400;
+
 /// The longest number before the point that PostgreSQL takes.
 const MAX_DIGITS: usize = 131_072;
 
@@ -42,7 +45,8 @@ pub(super) fn numeric(text: &str, fixed: Option<Digits>) -> Option<String> {
     };
     let (integer, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let digits = format!("{integer}{fraction}");
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || exponent.unsigned_abs() > 20_000 {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) || exponent.unsigned_abs() > MAX_EXPONENT
+    {
         return None;
     }
     let point = i64::try_from(integer.len()).ok()? + exponent;

@@ -94,6 +94,10 @@ impl Type {
             (_, Stored::Real(double)) if double.is_infinite() => {
                 if *double > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
             }
+            // Written out it would have hundreds of digits.
+            (_, Stored::Real(double)) if double.abs() >= 1e15 || (*double != 0.0 && double.abs() < 1e-4) => {
+                format!("{double:e}")
+            }
             (_, Stored::Real(double)) => double.to_string(),
             (_, Stored::Blob(bytes)) => hex_of_bytes(bytes),
             (Self::Array(scalar), Stored::Text(text)) => array::of_json(scalar, text).unwrap_or_else(|| text.clone()),

@@ -1,6 +1,5 @@
 //! The vectors of a dataset, and what the table `golden_vectors` notes of each.
 
-use crate::store::{literal, quote};
 use ::postgres::{Client, SimpleQueryRow};
 use rusqlite::types::Value as Stored;
 
@@ -9,6 +8,7 @@ use super::sql::{rows, text, truth};
 use crate::Result;
 use crate::store::dataset::{ChunkVector, VectorNote, VectorSink, no_place_for_vectors};
 use crate::store::schema::{Column, Schema, VectorPlace};
+use crate::store::{literal, quote};
 
 /// How many vectors are fetched at once.
 const FETCHED: usize = 64;

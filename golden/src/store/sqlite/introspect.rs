@@ -1,6 +1,5 @@
 //! The schema as SQLite declares it, seen through the mapping.
 
-use crate::store::quote;
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -10,6 +9,7 @@ use crate::store::affinity::Affinity;
 use crate::store::codec::{Codec, TimestampForm};
 use crate::store::declared::{self, Catalog, Columns, Declared};
 use crate::store::mapping::Mapping;
+use crate::store::quote;
 use crate::store::schema::{Findings, KeyColumn, Schema, Table, VectorEncoding};
 use crate::{Error, Result};
 

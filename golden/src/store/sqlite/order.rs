@@ -3,7 +3,6 @@
 //! The order is worked out by SQLite's own sorter, into temporary tables that hold the places of rows
 //! and nothing else (the sorter spills to a temporary file). No step needs an index on a foreign key.
 
-use crate::store::quote;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use crate::document::{RecordKind, id_text, order};
 use crate::store::dataset::Selection;
+use crate::store::quote;
 use crate::store::schema::{Column, KeyColumn, Schema, Table};
 use crate::{Error, Result};
 

@@ -1,17 +1,16 @@
 //! Reads the dataset in normal form's order, in one read transaction: rows are fetched once each, and
 //! leave this thread as they are stored. What they mean is worked out elsewhere, on all cores.
 
-use crate::store::quote;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement};
 
 use super::order::{located, order_analyses, order_children, order_table, register_sort_key};
-
 use crate::Result;
 use crate::document::RecordKind;
 use crate::store::batch::{BATCH_BYTES, Batch, Raw};
 use crate::store::dataset::{Counts, Selection};
+use crate::store::quote;
 use crate::store::schema::{Schema, Table};
 
 /// A dataset in an open database, read inside a transaction.

@@ -1,6 +1,5 @@
 //! The vectors of a dataset, and what the table `golden_vectors` notes of each.
 
-use crate::store::quote;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -8,6 +7,7 @@ use super::read::Rows;
 use crate::Result;
 use crate::document::Digest;
 use crate::store::dataset::{ChunkVector, VectorNote, VectorSink, no_place_for_vectors};
+use crate::store::quote;
 use crate::store::schema::VectorPlace;
 
 /// Hands out the selected chunks, in order, each with its vector if it has one.

@@ -269,6 +269,13 @@ fn a_placeholder_and_what_numpy_wrote_beside_it() {
     sandbox.sql("data/app.db", "UPDATE embeddings SET ticket_id = 1005 WHERE ticket_id = 5");
     sandbox.sql("data/app.db", "UPDATE embeddings SET vector = zeroblob(16) WHERE ticket_id % 2 = 0");
     create(&sandbox).exits(1).says("sampled vectors differ");
+    // A kind of block that there is not: a fault of the file, which prevents no snapshot.
+    let mut npz = std::fs::read(sandbox.path("data/faiss/2.npz")).expect("a file");
+    let lengths =
+        [npz[26..28].try_into(), npz[28..30].try_into()].map(|bytes| u16::from_le_bytes(bytes.expect("two bytes")));
+    npz[30 + usize::from(lengths[0]) + usize::from(lengths[1])] = 0xff;
+    sandbox.write("data/faiss/2.npz", npz);
+    create(&sandbox).exits(1).says("cannot be decompressed");
     sandbox.sh("head -c 900 data/faiss/2.npz > cut && mv cut data/faiss/2.npz").ok();
     create(&sandbox).exits(1).says("error: index: 2.npz");
 }

@@ -84,3 +84,50 @@ fn from_sqlite_to_postgres() {
         .says("--table");
     assert_eq!(there.rows("SELECT count(*)::text FROM t")[0][0], "0");
 }
+
+#[test]
+fn values_that_nobody_else_wants_are_never_set_aside() {
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, code VARCHAR(8) NOT NULL UNIQUE CHECK (code LIKE 'AB%'),
+                                 place INTEGER NOT NULL UNIQUE CHECK (place >= 0));
+                 INSERT INTO t VALUES (1, 'AB1', 0), (2, 'AB2', 1)";
+    for it in Versioned::both(table) {
+        it.create("v1");
+        it.sql("UPDATE t SET code = 'AB3', place = 7 WHERE id = 1");
+        it.create("v2");
+        it.run("checkout --dataset t --version v1").ok();
+        assert_eq!(it.value("SELECT string_agg(code || place, ' ' ORDER BY id) FROM t"), "AB10 AB21", "{}", it.db());
+        // And those that somebody wants are such as a table may demand.
+        it.sql("DELETE FROM t; INSERT INTO t VALUES (1, 'AB1', 1), (2, 'AB2', 0)");
+        it.create("v3");
+        it.run("checkout --dataset t --version v1").ok();
+        assert_eq!(it.value("SELECT string_agg(code || place, ' ' ORDER BY id) FROM t"), "AB10 AB21", "{}", it.db());
+    }
+}
+
+#[test]
+fn what_is_unique_among_some_rows_moves_from_one_to_another() {
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, owner TEXT, is_default INTEGER NOT NULL);
+                 CREATE UNIQUE INDEX one_default ON t (owner) WHERE is_default = 1;
+                 INSERT INTO t VALUES (1, 'o', 0), (2, 'o', 1)";
+    for it in Versioned::both(table) {
+        it.create("v1");
+        it.sql("UPDATE t SET is_default = 0; UPDATE t SET is_default = 1 WHERE id = 1");
+        it.create("v2");
+        for (version, default) in [("v1", "2"), ("v2", "1"), ("v1", "2")] {
+            it.run(&format!("checkout --dataset t --version {version}")).ok();
+            assert_eq!(it.value("SELECT id FROM t WHERE is_default = 1"), default, "{version}, {}", it.db());
+        }
+    }
+}
+
+#[test]
+fn row_numbers_are_exchanged_where_records_are_known_by_something_else() {
+    let it = Versioned::sqlite(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, slug TEXT NOT NULL UNIQUE); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    );
+    it.run("create --dataset t --tag v1 --key slug").ok();
+    it.sql("DELETE FROM t; INSERT INTO t VALUES (1, 'b'), (2, 'a')");
+    it.run("create --dataset t --tag v2").ok();
+    it.run("checkout --dataset t --version v1").ok();
+    assert_eq!(it.value("SELECT group_concat(id || slug, ' ' ORDER BY slug) FROM t"), "1a 2b");
+}

@@ -3,7 +3,7 @@
 //! A library for any archive keeps the whole directory in memory, however long an archive makes it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Take};
 use std::os::unix::fs::FileExt;
 
 use flate2::Crc;
@@ -150,7 +150,13 @@ impl Read for Checked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.reader {
             Bytes::Stored(reader) => reader.read(buffer)?,
-            Bytes::Deflated(reader) => reader.read(buffer)?,
+            // That the bytes make no sense is a fault of the file, not of the machine.
+            Bytes::Deflated(reader) => reader.read(buffer).map_err(|error| match error.kind() {
+                ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                    Error::data(format!("it cannot be decompressed: {error}")).into()
+                }
+                _ => error,
+            })?,
         };
         self.crc.update(buffer.get(..read).unwrap_or_default());
         self.read += read as u64;

@@ -76,13 +76,17 @@ pub fn write_rows(
         return Ok(());
     }
     place.along_ways(chain, position, reporter, |Place { store, folder }, base| {
-        let closed = match (format, Spliced::of(store.as_mut(), folder, chain, position, base)?) {
-            (Format::Parquet, Some(spliced)) => {
+        let spliced = match format {
+            Format::Parquet => Spliced::of(store.as_mut(), folder, chain, position, base)?,
+            Format::Csv | Format::Jsonl => None,
+        };
+        let closed = match spliced {
+            Some(spliced) => {
                 let mut writer = Writer::create(path, format, spliced.form(), Adding::Changes)?;
                 let contents = spliced.write(&mut writer)?;
                 writer.close(contents)?
             }
-            _ => {
+            None => {
                 let mut rows = Rows::rebuild(store.as_mut(), folder, chain, position, base)?;
                 let adding = if rows.contents().is_some() { Adding::Changes } else { Adding::Rows };
                 let mut writer = Writer::create(path, format, rows.form(), adding)?;

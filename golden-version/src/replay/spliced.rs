@@ -13,6 +13,10 @@ use crate::snapshots::Folder;
 use crate::store::Store;
 use crate::table_file::{self, Columns, Contents, Writer};
 
+/// How many changes among the rows that are read at once are few. Where there are more, rows go over one by one: taking
+/// columns to pieces costs more, and a piece keeps all that was read with it in memory.
+const FEW: usize = 64;
+
 /// What such a file is made of.
 pub struct Spliced {
     base: Box<dyn Iterator<Item = Result<Columns>>>,
@@ -55,8 +59,11 @@ impl Spliced {
         while let Some(mut rows) = self.base.next().transpose()? {
             let Some(last) = rows.len().checked_sub(1) else { continue };
             let end = self.key(&rows, last)?;
-            let is_here = |change: &Result<NetChange>| change.as_ref().map_or(true, |change| change.sortable <= end);
-            while let Some(change) = self.changes.next_if(is_here) {
+            let mut few = FEW;
+            while few > 0
+                && let Some(change) = self.next_up_to(&end)
+            {
+                few -= 1;
                 let change = change?;
                 writer.write_columns(rows.take(self.place(&rows, &change)?))?;
                 if rows.len() > 0 && self.key(&rows, 0)? == change.sortable {
@@ -67,12 +74,42 @@ impl Spliced {
                 }
                 self.change(change, writer)?;
             }
-            writer.write_columns(rows)?;
+            match few {
+                0 => self.write_rows(rows, writer)?,
+                _ => writer.write_columns(rows)?,
+            }
         }
         while let Some(change) = self.changes.next().transpose()? {
             self.change(change, writer)?;
         }
         Ok(self.contents)
+    }
+
+    /// Writes rows of which many changed, one by one.
+    fn write_rows(&mut self, rows: Columns, writer: &mut Writer) -> Result<()> {
+        let mut key = Vec::new();
+        for row in rows.into_rows()? {
+            key.clear();
+            self.form.key(&row).write_sortable(&mut key);
+            let mut is_replaced = false;
+            while let Some(change) = self.next_up_to(&key) {
+                let change = change?;
+                if change.sortable == key {
+                    self.contents.remove(&self.form, &row, &mut self.json);
+                    is_replaced = true;
+                }
+                self.change(change, writer)?;
+            }
+            if !is_replaced {
+                writer.write(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next change, if it is of a record up to that key.
+    fn next_up_to(&mut self, key: &[u8]) -> Option<Result<NetChange>> {
+        self.changes.next_if(|change| change.as_ref().map_or(true, |change| change.sortable.as_slice() <= key))
     }
 
     /// Writes the row that a record has in the version, if it is there.

@@ -131,6 +131,9 @@ impl ParquetFile {
                 second.push(row)?;
             }
         }
+        if !second.fits() {
+            return Err(Error::environment("a column holds values that no one type gives back"));
+        }
         second.close(&self.form, Some(contents))
     }
 }

@@ -5,6 +5,7 @@ use golden::Result;
 use golden::store::postgres::relation;
 use golden::store::quote;
 use golden_version::{Cell, CellKind, Column, Row, RowForm};
+use postgres::error::SqlState;
 
 use super::{Server, text};
 use crate::store::{RowChanges, Store};
@@ -30,7 +31,6 @@ pub fn change(server: &mut Server, form: &RowForm, changes: RowChanges<'_>) -> R
     let new = Staged::fill(server, form, "golden_new", inserted)?;
     let differing: Vec<_> = form.schema.columns.iter().zip(differing).filter(|(_, differs)| *differs).collect();
     let differing: Vec<_> = differing.into_iter().map(|(column, _)| column).collect();
-    set_aside(server, form, &changed, &differing)?;
     let table = relation(&form.schema.table);
     let columns = columns.into_iter().map(quote).collect::<Vec<_>>().join(", ");
     let set: Vec<_> = differing.iter().map(|column| format!("{0} = g.{0}", quote(&column.name))).collect();
@@ -44,16 +44,22 @@ pub fn change(server: &mut Server, form: &RowForm, changes: RowChanges<'_>) -> R
             changed.is_row
         ),
     };
-    server.execute(
-        &format!(
-            "WITH gone AS (DELETE FROM {table} AS t USING {} AS g WHERE {} RETURNING 1), changed AS ({update})
-             INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}
-             WHERE (SELECT count(*) FROM changed) >= 0",
-            gone.name, gone.is_row, new.name
-        ),
-        &[],
-    )?;
-    Ok(())
+    let sql = format!(
+        "WITH gone AS (DELETE FROM {table} AS t USING {} AS g WHERE {} RETURNING 1), changed AS ({update})
+         INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}
+         WHERE (SELECT count(*) FROM changed) >= 0",
+        gone.name, gone.is_row, new.name
+    );
+    server.batch("SAVEPOINT golden_change")?;
+    match server.client.batch_execute(&sql) {
+        // Rows stand in each other's way.
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            server.batch("ROLLBACK TO SAVEPOINT golden_change")?;
+            set_aside(server, form, &changed, &differing)?;
+            server.batch(&sql)
+        }
+        done => Ok(done?),
+    }
 }
 
 /// Rows in a temporary table.
@@ -105,14 +111,18 @@ fn set_aside(server: &mut Server, form: &RowForm, changed: &Staged, differing: &
         let name = quote(&column.name);
         let nobodys = match (column.kind, column.declared.as_str()) {
             _ if !is_not_null => "NULL".to_owned(),
-            (CellKind::Integer, _) => format!("(SELECT min({name}) FROM {table}) - g.golden_number"),
+            // What a table demands of numbers is, most of all, that they are not negative…
+            (CellKind::Integer, _) => format!("(SELECT max({name}) FROM {table}) + g.golden_number"),
             (_, "uuid") => "pg_catalog.gen_random_uuid()".to_owned(),
             (CellKind::Text, declared) if declared == "text" || declared.starts_with("character varying") => {
-                "pg_catalog.md5(pg_catalog.random()::text || g.golden_number::text)".to_owned()
+                // … and of texts, that they are short.
+                "pg_catalog.chr(1) || pg_catalog.to_hex(g.golden_number)".to_owned()
             }
+            // If rows are to exchange such values, the server says that they cannot.
             _ => continue,
         };
-        let differs = format!("t.{name} IS DISTINCT FROM g.{name}");
+        // As text: some types have no equality.
+        let differs = format!("t.{name}::text IS DISTINCT FROM g.{name}::text");
         set.push(format!("{name} = CASE WHEN {differs} THEN {nobodys} ELSE t.{name} END"));
         moves.push(differs);
     }
@@ -134,7 +144,8 @@ fn set_aside(server: &mut Server, form: &RowForm, changed: &Staged, differing: &
 fn uniques(server: &mut Server, table: &str) -> Result<Vec<(String, bool)>> {
     let sql = "SELECT DISTINCT a.attname, CASE WHEN a.attnotnull THEN 'yes' END
                FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid
-               WHERE i.indrelid = pg_catalog.to_regclass(?) AND i.indisunique AND a.attnum > 0
+               WHERE i.indrelid = pg_catalog.to_regclass(?) AND i.indisunique AND i.indimmediate
+               AND a.attnum > 0
                AND (a.attnum = ANY (i.indkey::int2[])
                     OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                                WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid

@@ -29,7 +29,10 @@ fn put(value: ValueRef<'_>, place: &mut Cell) -> bool {
                 room.push_str(text);
                 true
             }
-            Err(_) => false,
+            Err(_) => {
+                room.clear();
+                false
+            }
         },
         (value, place) => {
             let new = cell(value);

@@ -2,13 +2,14 @@
 //! the signal, as if it had never been caught.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use golden::cli::is_ignored;
 use golden::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_usize;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -16,7 +17,7 @@ use signal_hook::low_level::emulate_default_handler;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The signal that came; 0 before.
-static CAUGHT: AtomicI32 = AtomicI32::new(0);
+static CAUGHT: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether there is work that a signal is to end.
 static AT_WORK: AtomicBool = AtomicBool::new(false);
@@ -48,18 +49,24 @@ pub fn check() -> Result<()> {
 /// Dies of the signal that came, if one did.
 pub fn pass_on() {
     let signal = CAUGHT.load(Ordering::Relaxed);
-    if signal != 0 {
+    if let Some(signal) = i32::try_from(signal).ok().filter(|signal| *signal != 0) {
         let _ = emulate_default_handler(signal);
     }
 }
 
 fn watch() {
-    let signals = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal));
-    // Without a watch a signal ends the process at once, and the next run closes the job.
+    let signals: Vec<_> = [SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal)).collect();
+    for signal in &signals {
+        // Noted in the handler itself: by the time a thread hears of it the work may be done. Without a watch a signal
+        // ends the process at once, and the next run closes the job.
+        if register_usize(*signal, &CAUGHT, usize::try_from(*signal).unwrap_or_default()).is_err() {
+            return;
+        }
+    }
     let Ok(mut signals) = Signals::new(signals) else { return };
     thread::spawn(move || {
-        for signal in signals.forever() {
-            if CAUGHT.swap(signal, Ordering::Relaxed) != 0 {
+        for (number, _) in signals.forever().enumerate() {
+            if number > 0 {
                 // Somebody insists.
                 pass_on();
             }

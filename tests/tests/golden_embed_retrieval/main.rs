@@ -1,7 +1,7 @@
 //! What the models are good for: finding the section that answers a question, among all sections of the project's own
 //! pages, and of Django's documentation. Prints the tables of docs/embedding.md:
 //! `cargo test -p golden-tests --test golden_embed_retrieval -- --nocapture`; `GOLDEN_LONG=1` takes all of Django's.
-//! Budget: 70 s.
+//! Budget: 75 s.
 
 mod django;
 mod markup;

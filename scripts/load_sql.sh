@@ -62,9 +62,9 @@ remove_remains() {
 trap remove_remains EXIT
 
 # What comes without its COMMIT has never been.
-sqlite_sql() { { echo '.timeout 30000' && cat; } | sqlite3 -batch -bail -init /dev/null "$place"; }
+sqlite_sql() { { echo '.timeout 30000' && plain; } | sqlite3 -batch -bail -init /dev/null "$place"; }
 postgres_sql() {
-  { echo 'BEGIN;' && cat && echo 'COMMIT;'; } | psql -X -q -w -A -t -v ON_ERROR_STOP=1 --dbname="$place"
+  { echo 'BEGIN;' && plain && echo 'COMMIT;'; } | psql -X -q -w -A -t -v ON_ERROR_STOP=1 --dbname="$place"
 }
 query() {
   if [[ $engine == sqlite ]]; then
@@ -85,7 +85,7 @@ if [[ $kind == data-only ]]; then
 fi
 
 code=0
-plain | "${engine}_sql" >/dev/null 2>"$errors" || code=$?
+"${engine}_sql" >/dev/null 2>"$errors" || code=$?
 if ((code)); then
   cat "$errors" >&2
   # psql tells by 2 that the server, not the dump, is to blame.

@@ -11,7 +11,7 @@ use golden::cli::{Generate, ReportArgs};
 
 pub use self::files::{Checkout, Compact, Export, Named, Publish, Snapshot};
 pub use self::looking::{Diff, Jobs, List, Log, Show, Verify};
-pub use self::making::{Begin, Claim, Create, Finish, Init, Record, Track, Untrack};
+pub use self::making::{Begin, Claim, Create, Finish, Init, NewVersionArgs, Record, Track, Untrack};
 
 /// Versions of any table: what changed, who changed it, and every state of it rebuilt and proven
 ///

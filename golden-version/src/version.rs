@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::cli::NewVersionArgs;
 use crate::table_file::Contents;
 
 /// How far a version has come.
@@ -137,14 +138,14 @@ pub struct DatasetVersion {
 
 impl DatasetVersion {
     /// A version that nobody works on yet.
-    pub fn begun(dataset: &str, tag: &str, description: Option<String>, job: String) -> Self {
+    pub fn begun(dataset: &str, new: &NewVersionArgs, job: String) -> Self {
         Self {
             id: Uuid::new_v4().to_string(),
             dataset: dataset.to_owned(),
-            tag: tag.to_owned(),
+            tag: new.tag.clone(),
             created_at: Moment::now(),
             created_by_job: Some(job),
-            description,
+            description: new.description.clone(),
             parent: None,
             status: Status::Pending,
             row_count: None,

@@ -12,11 +12,9 @@ pub struct Init {
     pub place: PlaceArgs,
 }
 
+/// What a version that is made is called.
 #[derive(Args, Debug)]
-pub struct Create {
-    #[command(flatten)]
-    pub dataset: DatasetArgs,
-
+pub struct NewVersionArgs {
     /// What to call the version
     #[arg(long, value_name = "TAG")]
     pub tag: String,
@@ -24,6 +22,15 @@ pub struct Create {
     /// What to say of it
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Create {
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    #[command(flatten)]
+    pub version: NewVersionArgs,
 
     #[command(flatten)]
     pub table: TableArgs,
@@ -37,13 +44,8 @@ pub struct Begin {
     #[command(flatten)]
     pub dataset: DatasetArgs,
 
-    /// What to call the version
-    #[arg(long, value_name = "TAG")]
-    pub tag: String,
-
-    /// What to say of it
-    #[arg(long, value_name = "TEXT")]
-    pub description: Option<String>,
+    #[command(flatten)]
+    pub version: NewVersionArgs,
 
     #[command(flatten)]
     pub job: JobArgs,

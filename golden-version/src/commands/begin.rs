@@ -24,10 +24,12 @@ pub fn run(arguments: &cli::Begin, reporter: &Reporter) -> Result<ExitCode> {
     place.ensure_tables()?;
     let dataset = arguments.dataset.dataset.as_str();
     let store = place.store.as_mut();
-    let job =
-        Job::of("begin").named(&arguments.job).with("dataset", Some(dataset)).with("tag", Some(arguments.tag.as_str()));
+    let job = Job::of("begin")
+        .named(&arguments.job)
+        .with("dataset", Some(dataset))
+        .with("tag", Some(arguments.version.tag.as_str()));
     let mut job = Running::begin(store, job, reporter)?;
-    let version = DatasetVersion::begun(dataset, &arguments.tag, arguments.description.clone(), job.id().to_owned());
+    let version = DatasetVersion::begun(dataset, &arguments.version, job.id().to_owned());
     let inserted = insert(store, &version, &mut job);
     job.end(store, inserted, reporter)?;
     reporter.report(&State::of(&version), false)?;

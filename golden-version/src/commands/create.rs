@@ -24,7 +24,7 @@ pub fn run(arguments: &cli::Create, reporter: &Reporter) -> Result<ExitCode> {
     let job = Job::of("create")
         .named(&arguments.job)
         .with("dataset", Some(dataset))
-        .with("tag", Some(arguments.tag.as_str()));
+        .with("tag", Some(arguments.version.tag.as_str()));
     let mut job = Running::begin(place.store.as_mut(), job, reporter)?;
     let sealed = create(&mut place, arguments, &mut job, reporter);
     let sealed = job.end(place.store.as_mut(), sealed, reporter)?;
@@ -38,8 +38,7 @@ fn create(place: &mut Place, arguments: &cli::Create, job: &mut Running, reporte
     store.begin(Access::Change(dataset))?;
     let chain = Chain::read(store, dataset)?;
     let form = RowForm::new(chain.table(store, &arguments.table)?)?;
-    let mut version =
-        DatasetVersion::begun(dataset, &arguments.tag, arguments.description.clone(), job.id().to_owned());
+    let mut version = DatasetVersion::begun(dataset, &arguments.version, job.id().to_owned());
     version.status = Status::InProgress;
     catalog::insert_version(store, &version)?;
     let sealed = sealed::seal(store, &place.folder, &chain, version, form, Until::Table, reporter)?;

@@ -132,6 +132,57 @@ fn an_index_and_the_npz_beside_it() {
 }
 
 #[test]
+fn a_damaged_npz_keeps_no_other_index_from_being_compared() {
+    let Some(python) = python() else { return };
+    let sandbox = datasets();
+    sandbox.write("data/faiss/1.index", index(&vectors(49)));
+    sandbox.write("data/faiss/2.index", "");
+    sandbox.python(&python, "write_npz.py", &["savez", "data/app.db", "data/faiss/2.npz"]).ok();
+    let whole = sandbox.read("data/faiss/2.npz");
+    let mut damaged = whole.clone();
+    damaged[400] ^= 1;
+    sandbox.write("data/faiss/2.npz", damaged);
+    let others_are_compared = |damage: &str| {
+        let run = create(&sandbox).exits(1).says("1.index: holds 49 vectors, dataset 1 of embeddings has 50");
+        run.says(&format!("error: index: 2.index: its vectors cannot be read: {damage}")).never_says("finished");
+    };
+    others_are_compared("its bytes are not those whose checksum it holds");
+    // Fewer vectors than it says it has.
+    sandbox.python(&python, "write_npz.py", &["short", "data/app.db", "data/faiss/2.npz"]).ok();
+    others_are_compared("it ends before its last vector");
+    // Neither does one that is no dataset's.
+    sandbox.sh("mv data/faiss/2.index data/faiss/3.index; mv data/faiss/2.npz data/faiss/3.npz").ok();
+    let run = create(&sandbox).exits(1).says("1.index: holds 49 vectors").says("3.index: its vectors cannot be read");
+    run.says("dataset 2 of embeddings has no index");
+    // Of a table of chunks as well it is said once.
+    sandbox.sql("data/app.db", "CREATE TABLE chunks (id INTEGER PRIMARY KEY, embedding BLOB)");
+    sandbox.sql("data/app.db", "INSERT INTO chunks VALUES (1, x'00')");
+    let run = create(&sandbox).exits(1);
+    assert_eq!(run.text().matches("cannot be read").count(), 1, "{run}");
+}
+
+#[test]
+fn a_table_that_cannot_be_read_ends_the_comparison_and_keeps_what_was_found() {
+    let sandbox = datasets();
+    sandbox.write("data/faiss/1.meta.json", r#"{"dim": 8}"#);
+    let mut database = sandbox.read("data/app.db");
+    let last = database.len() - 4096;
+    database[last..].fill(0xee);
+    sandbox.write("data/app.db", database);
+    let run = create(&sandbox).exits(1).says("warning: vectors: could not be finished").says("snapshot ");
+    run.says("says dim 8, the index has 4").says("error: integrity_check");
+}
+
+#[test]
+fn rows_of_one_id_are_held_against_it_together() {
+    let sandbox = datasets();
+    sandbox
+        .sql("data/app.db", "INSERT INTO embeddings SELECT * FROM embeddings WHERE dataset_id = 1 AND ticket_id = 100");
+    let run = create(&sandbox).exits(1).says("1.index: holds 50 vectors, dataset 1 of embeddings has 51");
+    run.never_says("missing").never_says("that the database has not").never_says("more than once");
+}
+
+#[test]
 fn chunks_and_the_one_index() {
     let sandbox = Sandbox::new();
     std::fs::create_dir_all(sandbox.path("data/faiss")).expect("folders");

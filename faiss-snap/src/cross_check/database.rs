@@ -6,7 +6,7 @@ use golden::Result;
 use golden::store::Mapping;
 
 use super::Store;
-use super::reading::{Tally, tally};
+use super::reading::{Tallies, Tally, tally};
 use crate::manifest::{Finding, Level};
 use crate::sqlite::open_unchanging;
 use crate::vectors::{chunks, embeddings};
@@ -19,21 +19,30 @@ pub fn check(database: &Path, stores: &[Store], mapping: &Mapping) -> Result<Vec
     if let Some(rows) = embeddings(&connection)? {
         let beside = |store: &&Store| !store.path.as_str().contains('/');
         let named: Vec<_> = stores.iter().filter(beside).map(|store| (store.stem(), store)).collect();
-        for (dataset, tally) in tally(&connection, &rows, &named)? {
-            let name = rows.name_of(&dataset);
-            match tally.store.and_then(|position| named.get(position)) {
-                Some((_, store)) => {
+        let Tallies { datasets, damaged } = tally(&connection, &rows, &named)?;
+        for (dataset, tally) in &datasets {
+            let name = rows.name_of(dataset);
+            match tally.store.and_then(|position| Some((position, named.get(position)?.1))) {
+                Some((position, store)) => {
                     rest.retain(|other| other.path != store.path);
-                    findings.extend(judged(&tally, store, &name));
+                    if !damaged.contains_key(&position) {
+                        findings.extend(judged(tally, store, &name));
+                    }
                 }
                 None => findings.push(Finding::new(Level::Warning, "vectors", None, format!("{name} has no index"))),
             }
         }
+        let damaged = damaged.iter().filter_map(|(position, error)| Some((named.get(*position)?.1, error)));
+        findings.extend(damaged.map(|(store, error)| store.damage(error)));
     }
     match (chunks(&connection, mapping)?, rest.as_slice()) {
         (Some(rows), [store]) => {
-            for tally in tally(&connection, &rows, &[("", store)])?.values() {
-                findings.extend(judged(tally, store, &rows.name));
+            let Tallies { datasets, damaged } = tally(&connection, &rows, &[("", store)])?;
+            match damaged.get(&0) {
+                // It may have been said above.
+                Some(error) if findings.contains(&store.damage(error)) => {}
+                Some(error) => findings.push(store.damage(error)),
+                None => findings.extend(datasets.values().flat_map(|tally| judged(tally, store, &rows.name))),
             }
         }
         (Some(rows), [_, _, ..]) => {

@@ -12,7 +12,8 @@ use super::{CrossCheck, Store, Vectors, stem};
 use crate::manifest::{EntryKind, Finding, IndexHalf, IndexSummary, Level};
 use crate::relative_path::RelativePath;
 
-const CHECK: &str = "index";
+/// The check of what a file is by itself.
+pub const CHECK: &str = "index";
 
 /// Endings by which a file says that it is an index. Others may be one all the same.
 const ENDINGS: [&str; 2] = ["index", "faiss"];

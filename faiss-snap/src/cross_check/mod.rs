@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use faiss_snap::index_file::Index;
 use faiss_snap::npz::Npz;
 use golden::store::Mapping;
-use golden::{Kind, Result};
+use golden::{Error, Kind, Result};
 
 use crate::manifest::{Finding, IndexHalf, IndexSummary, Level};
 use crate::relative_path::RelativePath;
@@ -73,6 +73,12 @@ impl Store {
     /// The file's name without its last ending.
     fn stem(&self) -> &str {
         stem(&self.path)
+    }
+
+    /// That its vectors cannot be read.
+    fn damage(&self, error: &Error) -> Finding {
+        let message = format!("its vectors cannot be read: {}", error.message());
+        Finding::new(Level::Error, files::CHECK, Some(self.path.as_str()), message)
     }
 
     fn finding(&self, level: Level, message: impl Into<String>) -> Finding {

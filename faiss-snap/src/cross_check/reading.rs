@@ -6,7 +6,7 @@ use std::path::Path;
 
 use golden::spill::Sorter;
 use golden::store::from_le_bytes;
-use golden::{Context, Result};
+use golden::{Context, Error, Kind, Result};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -71,14 +71,22 @@ impl Tally {
     }
 }
 
-/// Reads the stores, each under the dataset whose it should be, and the rows, and gives what came out for each dataset
-/// of the rows.
-pub fn tally(connection: &Connection, rows: &Rows, stores: &[(&str, &Store)]) -> Result<BTreeMap<String, Tally>> {
+/// What came out of reading stores and rows.
+pub struct Tallies {
+    /// For each dataset of the rows.
+    pub datasets: BTreeMap<String, Tally>,
+    /// Why stores could not be read to their end, by their places among those that were given: damage, so that
+    /// nothing can be said of their ids.
+    pub damaged: BTreeMap<usize, Error>,
+}
+
+/// Reads the stores, each under the dataset whose it should be, and the rows.
+pub fn tally(connection: &Connection, rows: &Rows, stores: &[(&str, &Store)]) -> Result<Tallies> {
     let mut sorter = Sorter::new(MEMORY);
-    note_stores(connection, stores, &mut sorter)?;
-    let mut tallies = note_rows(connection, rows, stores, &mut sorter)?;
+    let damaged = note_stores(connection, stores, &mut sorter)?;
+    let mut datasets = note_rows(connection, rows, stores, &mut sorter)?;
     let mut by_store: HashMap<u32, &mut Tally> = HashMap::new();
-    for tally in tallies.values_mut() {
+    for tally in datasets.values_mut() {
         if let Some(number) = tally.store.and_then(|store| u32::try_from(store).ok()) {
             by_store.insert(number, tally);
         }
@@ -93,7 +101,7 @@ pub fn tally(connection: &Connection, rows: &Rows, stores: &[(&str, &Store)]) ->
         one.add(&entry);
     }
     one.count(&mut by_store);
-    Ok(tallies)
+    Ok(Tallies { datasets, damaged })
 }
 
 /// Who an entry of the sorter is from.
@@ -102,7 +110,7 @@ const OF_ROW: u8 = 1;
 
 /// The number of a store and an id of its own.
 fn key(store: usize, id: i64) -> Result<[u8; 12]> {
-    let store = u32::try_from(store).map_err(|_| golden::Error::data("more than 4 billion indexes"))?;
+    let store = u32::try_from(store).map_err(|_| Error::data("more than 4 billion indexes"))?;
     let mut key = [0; 12];
     let (first, second) = key.split_at_mut(4);
     first.copy_from_slice(&store.to_be_bytes());
@@ -110,23 +118,34 @@ fn key(store: usize, id: i64) -> Result<[u8; 12]> {
     Ok(key)
 }
 
-/// Notes the ids of the stores, and the vectors of some: those ids become the table `sampled`.
-fn note_stores(connection: &Connection, stores: &[(&str, &Store)], sorter: &mut Sorter) -> Result<()> {
+/// Notes the ids of the stores, and the vectors of some: those ids become the table `sampled`. Gives the stores that are
+/// damaged.
+fn note_stores(
+    connection: &Connection,
+    stores: &[(&str, &Store)],
+    sorter: &mut Sorter,
+) -> Result<BTreeMap<usize, Error>> {
     connection.execute_batch(
         "CREATE TEMP TABLE IF NOT EXISTS sampled (id INTEGER PRIMARY KEY); DELETE FROM temp.sampled; BEGIN",
     )?;
     let mut sampled = connection.prepare("INSERT OR IGNORE INTO temp.sampled VALUES (?1)")?;
+    let mut damaged = BTreeMap::new();
     for (number, (_, store)) in stores.iter().enumerate().filter(|(_, (_, store))| store.has_ids()) {
-        each_id(store, |id, vector| {
+        let read = each_id(store, |id, vector| {
             let mut entry = vec![OF_STORE];
             if let Some(vector) = vector {
                 sampled.execute([id])?;
                 entry.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
             }
             sorter.push(&key(number, id)?, &entry)
-        })?;
+        });
+        match read {
+            Err(error) if error.kind() == Kind::Data => drop(damaged.insert(number, error)),
+            read => read?,
+        }
     }
-    Ok(connection.execute_batch("COMMIT")?)
+    connection.execute_batch("COMMIT")?;
+    Ok(damaged)
 }
 
 /// Hands out the ids of a store, and with some of them, from everywhere, their vectors as

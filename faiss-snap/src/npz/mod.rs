@@ -80,29 +80,54 @@ impl Npz {
     /// The ids, if it has any, in the order of the vectors.
     pub fn ids(&self) -> Result<Option<impl Iterator<Item = Result<i64>>>> {
         let Some(ids) = &self.ids else { return Ok(None) };
-        let mut reader = self.array(ids)?;
+        let mut array = self.array(ids)?;
         Ok(Some((0..self.count).map(move |_| {
             let mut bytes = [0; 8];
-            reader.read_exact(&mut bytes)?;
+            array.read(&mut bytes)?;
             Ok(i64::from_le_bytes(bytes))
         })))
     }
 
     /// The vectors.
     pub fn vectors(&self) -> Result<impl Iterator<Item = Result<Vec<f32>>>> {
-        let mut reader = self.array(&self.vectors)?;
+        let mut array = self.array(&self.vectors)?;
         let mut bytes = vec![0; self.d as usize * 4];
         Ok((0..self.count).map(move |_| {
-            reader.read_exact(&mut bytes)?;
+            array.read(&mut bytes)?;
             Ok(bytes.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number)).collect())
         }))
     }
 
-    /// The elements of an array.
-    fn array(&self, member: &Member) -> Result<Box<dyn Read>> {
+    fn array(&self, member: &Member) -> Result<Array> {
         let mut reader = open(&self.path, member)?;
         Header::read(&mut reader)?;
-        Ok(reader)
+        Ok(Array { reader, left: self.count })
+    }
+}
+
+/// The elements of an array, one for each vector.
+struct Array {
+    reader: Box<dyn Read>,
+    left: u64,
+}
+
+impl Array {
+    fn read(&mut self, element: &mut [u8]) -> Result<()> {
+        self.reader.read_exact(element).map_err(cut_off)?;
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            // What stands at the end is the checksum.
+            io::copy(&mut self.reader, &mut io::sink())?;
+        }
+        Ok(())
+    }
+}
+
+/// That a file ends too early is its own fault, not the machine's.
+fn cut_off(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::data("it ends before its last vector"),
+        _ => error.into(),
     }
 }
 

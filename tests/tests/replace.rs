@@ -278,6 +278,32 @@ fn columns_the_target_lacks_and_columns_it_demands() {
 }
 
 #[test]
+fn an_index_that_is_dropped_is_not_made_up() {
+    let sandbox = Sandbox::new();
+    sandbox.sql(
+        "app.db",
+        "CREATE TABLE analyses (id TEXT PRIMARY KEY, url TEXT, content_type TEXT, status TEXT, created_at DATETIME);
+         CREATE TABLE chunks (id TEXT PRIMARY KEY, analysis_id TEXT REFERENCES analyses, content TEXT, chunk_index INTEGER)",
+    );
+    // Without digests, chunks that came without an index have their positions for one.
+    sandbox.write(
+        "golden.json",
+        r#"{"version": "1.0", "created_at": "2025-01-01T00:00:00Z",
+            "metadata": {"total_analyses": 1, "total_chunks": 2, "total_artifacts": 0},
+            "analyses": [{"id": "a", "url": "u", "content_type": "t", "created_at": "2025-01-01T00:00:00Z",
+                          "status": "completed",
+                          "chunks": [{"id": "d", "content": "one"}, {"id": "c", "content": "two"}]}]}"#,
+    );
+    let indexes = || sandbox.rows("app.db", "SELECT chunk_index FROM chunks ORDER BY content").concat();
+    sandbox.sh("golden-import --db app.db --no-embed --drop-column chunk_index golden.json").ok();
+    assert_eq!(indexes(), ["NULL", "NULL"]);
+    sandbox.sh("golden-import --db app.db --no-embed --replace golden.json").ok();
+    assert_eq!(indexes(), ["0", "1"]);
+    sandbox.sh("golden-import --db app.db --no-embed --replace --drop-column chunk_index golden.json").ok();
+    assert_eq!(indexes(), ["0", "1"]);
+}
+
+#[test]
 fn foreign_key_violations_that_were_there_before_do_not_count() {
     let sandbox = exported();
     sandbox.sql(

@@ -82,6 +82,10 @@ impl<'s> Normaliser<'s> {
         Self { schema, dropped }
     }
 
+    fn drops(&self, kind: RecordKind, field: &str) -> bool {
+        !self.dropped.is_empty() && self.dropped.contains(&(kind, field.to_owned()))
+    }
+
     /// Encodes a chunk.
     ///
     /// # Errors
@@ -90,7 +94,7 @@ impl<'s> Normaliser<'s> {
         let table = &self.schema.chunks;
         let (_, name) = place.child.clone().unwrap_or((RecordKind::Chunk, place.analysis.clone()));
         let mut is_as_written = true;
-        let lacks_index = !fields.contains_key("chunk_index");
+        let lacks_index = !fields.contains_key("chunk_index") && !self.drops(RecordKind::Chunk, "chunk_index");
         if lacks_id(&fields) && !table.assigns_ids {
             let Some(analysis) = &place.analysis.id else {
                 return Err(Error::data("it has no `id`, and its analysis's `id` comes after it").guidance(
@@ -182,7 +186,7 @@ impl<'s> Normaliser<'s> {
         };
         let mut is_as_written = true;
         for (field, value) in fields {
-            if !self.dropped.is_empty() && self.dropped.contains(&(table.kind, field.clone())) {
+            if self.drops(table.kind, &field) {
                 is_as_written = false;
                 continue;
             }

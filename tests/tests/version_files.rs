@@ -351,3 +351,28 @@ fn a_file_made_from_another_versions_is_the_one_made_from_rows() {
         assert_eq!(export(number, "backwards"), *file, "v{number} from the ones after it");
     }
 }
+
+#[test]
+fn a_file_is_not_made_from_one_whose_rows_are_known_by_something_else() {
+    let sandbox = Sandbox::new();
+    sandbox.sql(
+        "app.db",
+        "CREATE TABLE t (a INTEGER, b INTEGER, note TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO t SELECT i, -i, 'x' FROM n",
+    );
+    let version = |command: &str| sandbox.sh(&format!("golden-version {command} --db app.db --dataset t"));
+    version("create --tag v1 --key a").ok();
+    sandbox.sql("app.db", "UPDATE t SET note = 'y' WHERE a % 10 = 3");
+    version("create --tag v2 --key b").ok();
+    version("export --version v2 --output v2.parquet").ok().never_says("sealed").never_says("warning");
+    // By the new key the rows stand the other way round.
+    version("export --version v2 --output v2.csv").ok();
+    let csv = String::from_utf8(sandbox.read("v2.csv")).expect("text");
+    assert_eq!((csv.lines().nth(1), csv.lines().count()), (Some("100,-100,x"), 101));
+    comes_back(&sandbox, "t", "v2", "SELECT a, b, note FROM t ORDER BY b");
+    // Nor from one with other columns.
+    version("snapshot --version v2").ok();
+    sandbox.sql("app.db", "ALTER TABLE t ADD more TEXT");
+    version("create --tag v3").ok();
+    version("export --version v3 --output v3.parquet").ok().never_says("sealed").never_says("warning");
+}

@@ -65,11 +65,6 @@ impl Base {
     }
 }
 
-fn has_same_columns(one: &RowForm, other: &RowForm) -> bool {
-    let names = |form: &RowForm| form.schema.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
-    names(one) == names(other)
-}
-
 /// The rows of a version, in the order of their keys.
 pub struct Rows {
     base: Peekable<Box<dyn Iterator<Item = Result<Row>>>>,
@@ -113,7 +108,7 @@ impl Rows {
         let (direction, range) = path(chain, target, base);
         let changes = NetChanges::between(store, folder, chain, range)?.peekable();
         let contents = base.contents(chain);
-        let places = (!has_same_columns(&base_form, &form))
+        let places = (!base_form.has_columns_of(&form))
             .then(|| form.schema.columns.iter().map(|column| base_form.position(&column.name)).collect());
         Ok(Self {
             base: rows.peekable(),

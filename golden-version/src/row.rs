@@ -60,6 +60,12 @@ impl RowForm {
         self.positions.get(name).copied()
     }
 
+    /// Whether the rows of another form have the same columns, in the same order.
+    pub fn has_columns_of(&self, other: &Self) -> bool {
+        let [ours, theirs] = [self, other].map(|form| form.schema.columns.iter().map(|column| &column.name));
+        ours.eq(theirs)
+    }
+
     /// Replaces `out` by a row's canonical JSON.
     pub fn write_json(&self, row: &[Cell], out: &mut Vec<u8>) {
         out.clear();

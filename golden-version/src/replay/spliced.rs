@@ -6,7 +6,7 @@ use std::sync::Arc;
 use golden::Result;
 use golden_version::RowForm;
 
-use super::{Base, Direction, has_same_columns, path};
+use super::{Base, Direction, path};
 use crate::chain::Chain;
 use crate::changes::{NetChange, NetChanges};
 use crate::snapshots::Folder;
@@ -40,7 +40,7 @@ impl Spliced {
         let file = chain.versions.get(position).and_then(|version| version.snapshot.as_ref());
         let (form, base_form) = (chain.form(target)?, chain.form(position)?);
         let (Some(file), Some(contents)) = (file, base.contents(chain)) else { return Ok(None) };
-        if !has_same_columns(&base_form, &form) || base_form.schema.key != form.schema.key {
+        if !base_form.has_columns_of(&form) || base_form.schema.key != form.schema.key {
             return Ok(None);
         }
         let (direction, range) = path(chain, target, base);

@@ -46,9 +46,8 @@ impl Merge<'_> {
         adopted: Adopted,
         until: Until,
     ) -> Result<Seal> {
-        let columns = |form: &RowForm| form.schema.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let mut merging = Merging {
-            has_same_columns: columns(&self.old_form) == columns(&self.form),
+            has_same_columns: self.form.has_columns_of(&self.old_form),
             parent: parent_rows.peekable(),
             parent_key: None,
             adopted: adopted.finish()?,

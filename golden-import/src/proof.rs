@@ -44,8 +44,8 @@ pub fn read_back(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
     if let Some(first) = different.first() {
         const TRIGGER: &str = "does a trigger change a column? then list it as `computed` in golden.toml";
         return Err(Error::data(format!(
-            "{} analyses read back differently from the document, the first is {first}: nothing was changed",
-            different.len()
+            "{} read back differently from the document, the first is {first}: nothing was changed",
+            RecordKind::Analysis.counted(different.len() as u64)
         ))
         .guidance(match target.dialect() {
             Dialect::Sqlite => TRIGGER.to_owned(),

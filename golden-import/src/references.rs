@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use golden::store::{Column, VectorPlace, quote};
-use golden::{Error, Result};
+use golden::{Error, Result, counted};
 use rusqlite::types::Value as Stored;
 
 use crate::plan::Job;
@@ -44,10 +44,10 @@ pub fn refuse_references(target: &mut dyn Session, job: &Job<'_>) -> Result<()> 
         if rows > 0 {
             let first = target.first(&format!("SELECT t.{} FROM {from} ORDER BY 1 LIMIT 1", quote(&id.name)))?;
             let first = first.and_then(|row| row.into_iter().next()).unwrap_or(Stored::Null);
-            let refer = if rows == 1 { "1 row" } else { &format!("{rows} rows") };
             return Err(Error::data(format!(
-                "{refer} of the application's table `{name}` would lose what they refer to: {} that would be removed, \
+                "{} of the application's table `{name}` would lose what they refer to: {} that would be removed, \
                  such as {}",
+                counted(rows, "row"),
                 table.kind.plural(),
                 id_text(id, first),
             ))

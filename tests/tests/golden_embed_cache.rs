@@ -124,9 +124,9 @@ fn it_is_looked_into_and_pruned() {
     // What is found is used: its day is noted.
     sandbox.sh("head -n 3 texts > three; golden-embed --quiet --cache cache three").ok();
     sandbox.sh("golden-embed --cache-prune 5d --dry-run --cache cache").ok().says("would remove 1 ");
-    sandbox.sh("golden-embed --cache-prune 20d --cache cache").ok().says("removed 0 vectors, 4 stay");
-    sandbox.sh("golden-embed --cache-prune 5d --cache cache").ok().says("removed 1 vectors, 3 stay");
-    sandbox.sh("golden-embed --cache-prune 4kB --cache cache").ok().says("removed 1 vectors, 2 stay");
+    sandbox.sh("golden-embed --cache-prune 20d --cache cache").ok().says("removed 0 of 4 vectors");
+    sandbox.sh("golden-embed --cache-prune 5d --cache cache").ok().says("removed 1 of 4 vectors");
+    sandbox.sh("golden-embed --cache-prune 4kB --cache cache").ok().says("removed 1 of 3 vectors");
     assert_eq!(made_and_found(&sandbox.sh(EMBED).ok()), (2, 2));
     sandbox.sh("golden-embed --cache-prune often --cache cache").exits(2);
 }

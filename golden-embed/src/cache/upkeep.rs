@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use golden::{Error, Result};
+use golden::{Error, Result, counted};
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -86,7 +86,8 @@ impl fmt::Display for Stats {
         writeln!(f, "{}: {:.1} MB", self.file, self.file_bytes as f64 / 1e6)?;
         for ModelStats { model, vectors, bytes, unused_days } in &self.models {
             let megabytes = *bytes as f64 / 1e6;
-            writeln!(f, "  {model}: {vectors} vectors, {megabytes:.1} MB, last used {unused_days} days ago")?;
+            let (vectors, days) = (counted(*vectors, "vector"), counted(*unused_days, "day"));
+            writeln!(f, "  {model}: {vectors}, {megabytes:.1} MB, last used {days} ago")?;
         }
         Ok(())
     }
@@ -143,6 +144,6 @@ impl Prune {
 impl fmt::Display for Prune {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run { "would remove" } else { "removed" };
-        writeln!(f, "{verb} {} vectors, {} stay", self.removed, self.kept)
+        writeln!(f, "{verb} {} of {}", self.removed, counted(self.removed + self.kept, "vector"))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use golden::{Context, Error, Result};
+use golden::{Context, Error, Result, counted};
 
 use super::group::Group;
 
@@ -69,7 +69,7 @@ impl Process {
 }
 
 fn too_slow(patience: Duration) -> Error {
-    Error::environment(format!("the embedder has been silent for {} seconds", patience.as_secs()))
+    Error::environment(format!("the embedder has been silent for {}", counted(patience.as_secs(), "second")))
         .guidance("if it needs longer for a text, say so with --embed-timeout")
 }
 

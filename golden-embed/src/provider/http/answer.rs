@@ -41,7 +41,10 @@ impl Listed {
 pub fn counted(vectors: Vec<Vector>, texts: usize) -> Result<Vec<Vec<f32>>, String> {
     match vectors.len() {
         got if got == texts => Ok(vectors.into_iter().map(|vector| vector.0).collect()),
-        got => Err(format!("{got} vectors came back for {texts} texts")),
+        got => {
+            let (got, texts) = (golden::counted(got as u64, "vector"), golden::counted(texts as u64, "text"));
+            Err(format!("{got} came back for {texts}"))
+        }
     }
 }
 

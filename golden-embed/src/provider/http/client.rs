@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use golden::{Error, Result, visible};
+use golden::{Error, Result, counted, visible};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
@@ -158,7 +158,7 @@ impl Client {
             };
             failed += 1;
             if let Some(wait) = wait.filter(|wait| *wait > LONGEST_PAUSE) {
-                let why = format!("{what}; it asks to be left alone for {} seconds", wait.as_secs());
+                let why = format!("{what}; it asks to be left alone for {}", counted(wait.as_secs(), "second"));
                 return Err(Failure::Final(self.about(&why).guidance("try again later")));
             }
             if failed > self.retries {

@@ -168,6 +168,24 @@ fn lines_that_are_wrong_change_nothing() {
 }
 
 #[test]
+fn vectors_that_a_trigger_changes_are_read_back_and_refused() {
+    on_both(|embedded| {
+        embedded.sql(match embedded.postgres {
+            None => {
+                "CREATE TRIGGER spoils AFTER UPDATE OF embedding ON chunks
+                 BEGIN UPDATE chunks SET embedding = NULL WHERE id = NEW.id; END"
+            }
+            Some(_) => {
+                "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql
+                 AS 'BEGIN NEW.embedding := NULL; RETURN NEW; END';
+                 CREATE TRIGGER spoils BEFORE UPDATE ON chunks FOR EACH ROW EXECUTE FUNCTION spoil()"
+            }
+        });
+        embedded.is_refused(&regenerate("--model other@2", "--change-model"), "read back differently");
+    });
+}
+
+#[test]
 fn what_came_before_an_error_is_resumed() {
     on_both(|embedded| {
         embedded

@@ -72,11 +72,12 @@ fn cut(provider: &dyn Provider, texts: &[&str]) -> Vec<Vec<usize>> {
     if shape.order == Order::LongestFirst {
         order.sort_by_key(|place| std::cmp::Reverse(texts[*place].len()));
     }
-    // A few texts are spread over all workers.
-    let most = texts.len().div_ceil(shape.at_once).clamp(1, shape.texts);
+    // As many batches for each worker, so that none is idle while the others end.
+    let rounds = texts.len().div_ceil(shape.at_once.saturating_mul(shape.texts));
+    let count = rounds * shape.at_once;
     let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut tokens = 0;
-    for place in order {
+    let (mut most, mut tokens) = (0, 0);
+    for (done, place) in order.into_iter().enumerate() {
         let these = provider.tokens(texts[place]);
         match batches.last_mut().filter(|batch| batch.len() < most && tokens + these <= shape.tokens) {
             Some(batch) => {
@@ -84,10 +85,63 @@ fn cut(provider: &dyn Provider, texts: &[&str]) -> Vec<Vec<usize>> {
                 tokens += these;
             }
             None => {
+                let left = count.saturating_sub(batches.len()).max(1);
+                most = (texts.len() - done).div_ceil(left).min(shape.texts);
                 batches.push(vec![place]);
                 tokens = these;
             }
         }
     }
     batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Info;
+    use crate::provider::Shape;
+
+    /// Takes texts in batches of a shape; each has as many tokens as bytes.
+    struct Shaped(Shape);
+
+    impl Provider for Shaped {
+        fn info(&self) -> Result<Info> {
+            unreachable!("nobody asks")
+        }
+
+        fn shape(&self) -> Shape {
+            self.0
+        }
+
+        fn tokens(&self, text: &str) -> usize {
+            text.len()
+        }
+
+        fn embed(&self, _: &[&str]) -> Result<Vec<Outcome>> {
+            unreachable!("nothing is embedded")
+        }
+    }
+
+    fn sizes(texts: &[&str], at_once: usize, most: usize, tokens: usize) -> Vec<usize> {
+        let shape = Shape { at_once, texts: most, tokens, order: Order::AsRead };
+        let batches = cut(&Shaped(shape), texts);
+        assert_eq!(batches.concat(), (0..texts.len()).collect::<Vec<_>>());
+        batches.iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn each_worker_has_as_many_batches_of_about_the_same_size() {
+        let cut = |texts, at_once, most| sizes(&vec!["text"; texts], at_once, most, usize::MAX);
+        assert!(cut(0, 2, 8).is_empty());
+        assert_eq!(cut(3, 2, 8), [2, 1]);
+        assert_eq!(cut(18, 2, 8), [5, 5, 4, 4]);
+        assert_eq!(cut(100, 4, 256), [25; 4]);
+        assert_eq!(cut(3, usize::MAX, usize::MAX), [1; 3]);
+    }
+
+    #[test]
+    fn no_batch_has_more_texts_or_tokens_than_there_may_be() {
+        let texts = [vec!["longtext"; 3], vec!["a"; 17]].concat();
+        assert_eq!(sizes(&texts, 1, 8, 8), [1, 1, 1, 8, 8, 1]);
+    }
 }

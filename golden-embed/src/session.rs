@@ -17,9 +17,10 @@ use crate::norm::{Norm, to_unit};
 use crate::provider::{Caching, Fit, LongText, Outcome, Provider};
 use crate::report::Report;
 
-/// How many batches' worth of texts a window holds for each that is under way: enough to find texts of like
-/// length, and to keep all workers busy while the last batches of it end.
+/// How many batches' worth of texts a window holds for each that is under way, and how many texts at least: enough
+/// to find texts of like length, and to keep all workers busy while the last batches of it end.
 const BATCHES_PER_WORKER: usize = 4;
+const WINDOW_TEXTS: usize = 256;
 
 /// The most bytes of text in a window, unless its last lines are longer.
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
@@ -112,7 +113,7 @@ impl<'a> Session<'a> {
         progress: &InputProgress,
     ) -> Result<()> {
         let shape = self.provider.shape();
-        let most = shape.at_once.saturating_mul(shape.texts).saturating_mul(BATCHES_PER_WORKER);
+        let most = shape.at_once.saturating_mul(shape.texts).saturating_mul(BATCHES_PER_WORKER).max(WINDOW_TEXTS);
         let mut read = Ok(());
         while let Ok(first) = lines.recv() {
             let (mut window, mut bytes) = (Vec::new(), 0);

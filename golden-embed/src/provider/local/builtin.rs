@@ -1,11 +1,13 @@
 //! The model inside the program.
 
+use std::thread;
+
 use serde_json::Value;
 
 use super::bert::{Arithmetic, Bert};
 use super::network::Network;
 use super::tokens::{Marks, Tokens};
-use super::{Loaded, Local, Model, WINDOWS};
+use super::{Loaded, Local, Model, WINDOWS, joined};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::Norm;
@@ -54,18 +56,16 @@ fn local<const N: usize>(
         max_tokens: Some(MAX_TOKENS),
         norm: Norm::Unit,
     };
-    let long = cli.long;
+    let (long, threads) = (cli.long, cli.threads());
     let load = move || {
-        let tokens = Tokens::new(TOKENIZER, MAX_TOKENS, long, Marks::Added)?;
-        let network = Bert::new(WEIGHTS, arithmetic).map_err(|error| error.context("the model inside the program"))?;
-        Ok(Loaded { tokens, network: Network::Bert(network) })
+        thread::scope(|scope| {
+            let tokens = scope.spawn(|| Tokens::new(TOKENIZER, MAX_TOKENS, long, Marks::Added));
+            let network = Bert::new(WEIGHTS, arithmetic, threads)
+                .map_err(|error| error.context("the model inside the program"))?;
+            Ok(Loaded { tokens: joined(tokens)?, network: Network::Bert(network) })
+        })
     };
-    Local {
-        info,
-        model: Model::new(Box::new(load)),
-        threads: cli.threads(),
-        windows: cli.batch.map_or(WINDOWS, usize::from),
-    }
+    Local { info, model: Model::new(Box::new(load)), threads, windows: cli.batch.map_or(WINDOWS, usize::from) }
 }
 
 #[cfg(test)]

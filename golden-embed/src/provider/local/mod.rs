@@ -11,7 +11,9 @@ mod onnx;
 mod tensors;
 mod tokens;
 
+use std::panic::resume_unwind;
 use std::sync::LazyLock;
+use std::thread::ScopedJoinHandle;
 
 use golden::{Error, Result};
 
@@ -25,11 +27,8 @@ use super::{Fit, Order, Outcome, Provider, Shape};
 use crate::identity::Info;
 use crate::norm::{Norm, to_unit};
 
-/// The most texts that one thread takes at a time.
-const TEXTS: usize = 32;
-
-/// The most windows that go through the network at once: more are no faster, for what they hold no longer
-/// fits into the processor's caches.
+/// The most texts that one thread takes at a time, and the most windows that go through the network at once: more
+/// are no faster, for what they hold no longer fits into the processor's caches.
 const WINDOWS: usize = 8;
 
 /// A model on this machine.
@@ -37,7 +36,7 @@ pub struct Local {
     info: Info,
     model: Model,
     threads: usize,
-    /// The most windows that go through the network at once.
+    /// The most texts in a batch, and the most windows that go through the network at once.
     windows: usize,
 }
 
@@ -73,13 +72,18 @@ impl Loaded {
     }
 }
 
+/// What a thread came to; had it panicked, this one does.
+fn joined<T>(thread: ScopedJoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 impl Provider for Local {
     fn info(&self) -> Result<Info> {
         Ok(self.info.clone())
     }
 
     fn shape(&self) -> Shape {
-        Shape { at_once: self.threads, texts: TEXTS, tokens: usize::MAX, order: Order::LongestFirst }
+        Shape { at_once: self.threads, texts: self.windows, tokens: usize::MAX, order: Order::LongestFirst }
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Outcome>> {

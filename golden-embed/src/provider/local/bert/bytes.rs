@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use golden::{Error, Result};
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
-use rten_simd::SimdOp;
+use rten_simd::{Isa, SimdOp};
 use rten_tensor::NdTensorView;
 use rten_vecmath::{MinMax, Quantize};
 
@@ -36,8 +36,12 @@ impl Bytes {
         if bias.len() != outputs || !matrices.iter().all(fits) {
             return Err(Error::data("its matrices do not fit together"));
         }
-        let row = |row: usize| matrices.iter().flat_map(move |m| &m.steps[row * m.columns..][..m.columns]);
-        let steps: Vec<i8> = (0..inputs).flat_map(row).copied().collect();
+        let mut steps = Vec::with_capacity(inputs * outputs);
+        for row in 0..inputs {
+            for matrix in matrices {
+                steps.extend_from_slice(&matrix.steps[row * matrix.columns..][..matrix.columns]);
+            }
+        }
         let scales: Vec<f32> = matrices.iter().flat_map(|matrix| &matrix.scales).copied().collect();
         let mut sums = vec![0_i32; outputs];
         for row in steps.chunks_exact(outputs.max(1)) {
@@ -67,15 +71,32 @@ impl Bytes {
         multiplier
             .gemm(&mut scratch.sums, rows, GemmInputB::Packed(&self.weights), GemmOptions::default())
             .map_err(|error| Error::data(format!("the model does not run: {error}")))?;
-        let outputs = self.bias.len();
-        let lines = output.chunks_exact_mut(outputs).zip(scratch.sums.chunks_exact(outputs));
+        Scaled { matrix: self, scratch, output }.dispatch();
+        Ok(())
+    }
+}
+
+/// Writes the sums of products of bytes as the numbers that they stand for.
+struct Scaled<'a> {
+    matrix: &'a Bytes,
+    scratch: &'a Scratch,
+    output: &'a mut [f32],
+}
+
+impl SimdOp for Scaled<'_> {
+    type Output = ();
+
+    /// Plain loops: compiled in here, they use what the processor has.
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        let Self { matrix: Bytes { scales, ones, bias, .. }, scratch, output } = self;
+        let lines = output.chunks_exact_mut(bias.len()).zip(scratch.sums.chunks_exact(bias.len()));
         for (((output, sums), scale), zero) in lines.zip(&scratch.scales).zip(&scratch.zeros) {
-            let columns = self.scales.iter().zip(&self.ones).zip(&self.bias);
+            let columns = scales.iter().zip(ones).zip(bias);
             for ((output, sum), ((column, ones), bias)) in output.iter_mut().zip(sums).zip(columns) {
                 *output = scale * (*sum as f32 * column - zero * ones) + bias;
             }
         }
-        Ok(())
     }
 }
 

@@ -8,6 +8,9 @@ mod floats;
 mod linear;
 mod weights;
 
+use std::ops::Range;
+use std::thread;
+
 use golden::{Error, Result};
 use rten::ThreadPool;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
@@ -15,6 +18,7 @@ use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::NdTensorView;
 use rten_vecmath::{Gelu, Normalize, NormalizeOptions, Softmax, Sum, SumSquareSub};
 
+use super::joined;
 use super::network::Pooling;
 
 pub use self::linear::Arithmetic;
@@ -59,20 +63,28 @@ struct Norm {
 }
 
 impl Bert {
-    /// The network of an ONNX file.
-    pub fn new(onnx: &[u8], arithmetic: Arithmetic) -> Result<Self> {
+    /// The network of an ONNX file, its layers made by so many threads.
+    pub fn new(onnx: &[u8], arithmetic: Arithmetic, threads: usize) -> Result<Self> {
         let weights = Weights::read(onnx)?;
-        let multiplier = Multiplier::new();
-        let layer = |number: usize| {
+        let some_layers = |numbers: Range<usize>| -> Result<Vec<Layer>> {
+            let multiplier = Multiplier::new();
             let linear = |names: &[String]| Linear::new(&weights, names, arithmetic, &multiplier);
-            Layer::new(&weights, &format!("model.encoder.layer.{number}"), linear)
+            numbers.map(|number| Layer::new(&weights, &format!("model.encoder.layer.{number}"), linear)).collect()
         };
+        let each = LAYERS.div_ceil(threads.max(1));
+        let layers = thread::scope(|scope| {
+            let parts: Vec<_> = (0..LAYERS)
+                .step_by(each)
+                .map(|first| scope.spawn(move || some_layers(first..LAYERS.min(first + each))))
+                .collect();
+            parts.into_iter().map(joined).collect::<Result<Vec<_>>>()
+        })?;
         Ok(Self {
             words: weights.matrix("model.embeddings.word_embeddings.weight")?,
             positions: weights.matrix("model.embeddings.position_embeddings.weight")?,
             token_type: weights.numbers("model.embeddings.token_type_embeddings.weight")?,
             norm: Norm::new(&weights, "model.embeddings.LayerNorm")?,
-            layers: (0..LAYERS).map(layer).collect::<Result<_>>()?,
+            layers: layers.into_iter().flatten().collect(),
         })
     }
 

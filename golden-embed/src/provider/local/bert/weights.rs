@@ -3,12 +3,18 @@
 use std::collections::HashMap;
 
 use golden::{Error, Result};
-use rten_onnx::onnx::{DataType, ModelProto, TensorProto};
+use rten_onnx::onnx::{DataType, ModelProto};
 
 use super::super::tensors::half;
 
 /// The tensors of a model.
-pub struct Weights(HashMap<String, TensorProto>);
+pub struct Weights(HashMap<String, Tensor>);
+
+struct Tensor {
+    kind: Option<DataType>,
+    sides: Vec<i64>,
+    bytes: Vec<u8>,
+}
 
 /// A matrix as int8, with a scale for each row or each column.
 pub struct Matrix {
@@ -37,16 +43,20 @@ impl Weights {
     pub fn read(onnx: &[u8]) -> Result<Self> {
         let model = ModelProto::parse_buf(onnx).map_err(|error| Error::data(format!("it is no ONNX file: {error}")))?;
         let tensors = model.graph.into_iter().flat_map(|graph| graph.initializer);
-        Ok(Self(tensors.filter_map(|tensor| Some((tensor.name.clone()?, tensor))).collect()))
+        let named = tensors.filter_map(|tensor| {
+            let bytes = tensor.raw_data?.into_inner();
+            Some((tensor.name?, Tensor { kind: tensor.data_type, sides: tensor.dims, bytes }))
+        });
+        Ok(Self(named.collect()))
     }
 
     /// A list of numbers, however many dimensions it has.
     pub fn numbers(&self, name: &str) -> Result<Vec<f32>> {
-        let (tensor, raw) = self.tensor(name)?;
-        match tensor.data_type {
-            Some(DataType::FLOAT) => Ok(raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+        let Tensor { kind, bytes, .. } = self.tensor(name)?;
+        match *kind {
+            Some(DataType::FLOAT) => Ok(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
             Some(DataType::FLOAT16) => {
-                Ok(raw.as_chunks().0.iter().map(|bytes| half(u16::from_le_bytes(*bytes))).collect())
+                Ok(bytes.as_chunks().0.iter().map(|bytes| half(u16::from_le_bytes(*bytes))).collect())
             }
             _ => Err(wrong(name, "holds no floats")),
         }
@@ -59,11 +69,11 @@ impl Weights {
         }
         let stored = format!("{name}_q");
         let (rows, columns) = self.shape(&stored)?;
-        let (tensor, raw) = self.tensor(&stored)?;
-        if tensor.data_type != Some(DataType::INT8) || raw.len() != rows * columns {
+        let Tensor { kind, bytes, .. } = self.tensor(&stored)?;
+        if *kind != Some(DataType::INT8) || bytes.len() != rows * columns {
             return Err(wrong(name, "is no matrix of int8"));
         }
-        let steps = raw.iter().map(|byte| byte.cast_signed()).collect();
+        let steps = bytes.iter().map(|byte| byte.cast_signed()).collect();
         Ok(Matrix { rows, columns, steps, scales: self.numbers(&format!("{name}_s"))? })
     }
 
@@ -76,8 +86,11 @@ impl Weights {
         if scales.len() != columns {
             return Err(wrong(name, "has no scale for each column"));
         }
-        let numbers = steps.iter().zip(scales.iter().cycle()).map(|(step, scale)| f32::from(*step) * scale);
-        Ok(FloatMatrix { rows, columns, numbers: numbers.collect() })
+        let mut numbers = Vec::with_capacity(steps.len());
+        for row in steps.chunks_exact(columns.max(1)) {
+            numbers.extend(row.iter().zip(&scales).map(|(step, scale)| f32::from(*step) * scale));
+        }
+        Ok(FloatMatrix { rows, columns, numbers })
     }
 
     /// A matrix of 16-bit floats, where it is stored so.
@@ -95,16 +108,14 @@ impl Weights {
 
     fn shape(&self, name: &str) -> Result<(usize, usize)> {
         let side = |number: i64| usize::try_from(number).ok();
-        match *self.tensor(name)?.0.dims.as_slice() {
+        match *self.tensor(name)?.sides.as_slice() {
             [rows, columns] => side(rows).zip(side(columns)).ok_or_else(|| wrong(name, "has no shape")),
             _ => Err(wrong(name, "is no matrix")),
         }
     }
 
-    fn tensor(&self, name: &str) -> Result<(&TensorProto, std::cell::Ref<'_, Vec<u8>>)> {
-        let tensor = self.0.get(name).ok_or_else(|| wrong(name, "is missing"))?;
-        let raw = tensor.raw_data.as_ref().ok_or_else(|| wrong(name, "is empty"))?;
-        Ok((tensor, raw.borrow()))
+    fn tensor(&self, name: &str) -> Result<&Tensor> {
+        self.0.get(name).ok_or_else(|| wrong(name, "is missing"))
     }
 }
 

@@ -104,7 +104,7 @@ struct Import<'a> {
 impl Import<'_> {
     fn run(&self, document: &Document, staging: &mut Staging) -> Result<Report> {
         let Self { cli, reporter, target, .. } = *self;
-        let form = Form { dialect: target.dialect(), embeds: self.embedding.is_some() };
+        let form = Form { copy: target.copy_format(), embeds: self.embedding.is_some() };
         staging.prepare(&target.schema, form)?;
         let progress = Progress::start(reporter, "staging", "analyses", None);
         let staged = stage(target, self.requests, document, staging, form, &progress)?;
@@ -123,7 +123,7 @@ impl Import<'_> {
             dialect: target.dialect(),
             schema: &target.schema,
             staging: staging.path(),
-            lines: staging.lines(),
+            tuples: staging.tuples(),
             covered: &tables,
             unidentified: &unidentified,
             chunks: staged.seen.count(RecordKind::Chunk),

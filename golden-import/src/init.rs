@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use golden::document::{Fields, Glance, RecordKind, Surveyor, column_of_field, read, survey, time};
-use golden::store::{Mapping, quote};
+use golden::store::{Mapping, is_uuid, quote};
 use golden::{Error, Result};
 use serde_json::Value;
 
@@ -61,13 +61,6 @@ fn sort_of_text(text: &str) -> Sort {
 
 fn is_beyond_json(integer: i64) -> bool {
     integer.unsigned_abs() > 1 << 53
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.bytes().enumerate().all(|(at, byte)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-    })
 }
 
 /// The type that holds all of them exactly; JSON holds anything but bytes.

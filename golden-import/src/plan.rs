@@ -14,9 +14,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::cli::OnConflict;
 use crate::columns::Covered;
-use crate::lines::Lines;
 use crate::staging::column_name;
 use crate::target::{Dialect, Session};
+use crate::tuples::Tuples;
 use crate::vectors::Vectors;
 
 /// How many records an error names.
@@ -45,7 +45,7 @@ pub struct Job<'a> {
     /// The staging file.
     pub staging: &'a Path,
     /// The records, where they are not in it.
-    pub lines: Option<&'a Lines>,
+    pub tuples: Option<&'a Tuples>,
     /// The columns that the document speaks of.
     pub covered: &'a [Covered],
     /// Kinds whose records came without ids into tables that give ids themselves.
@@ -83,9 +83,9 @@ impl Job<'_> {
         self.covered.iter().find(|covered| covered.table.kind == kind)
     }
 
-    /// The records as lines of COPY.
-    pub fn lines(&self) -> Result<&Lines> {
-        self.lines.ok_or_else(|| Error::environment("the document was staged for another database"))
+    /// The records as COPY sends them.
+    pub fn tuples(&self) -> Result<&Tuples> {
+        self.tuples.ok_or_else(|| Error::environment("the document was staged for another database"))
     }
 
     /// The schema as far as the document speaks of it: what can be compared.

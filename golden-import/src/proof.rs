@@ -13,7 +13,7 @@ use crate::target::{Dialect, Session};
 
 /// Reads what was written back through the codecs of export and compares it with the document.
 pub fn read_back(target: &mut dyn Session, job: &Job<'_>) -> Result<()> {
-    if target.lies_as_staged(job)? {
+    if target.holds_what_was_staged(job)? {
         return Ok(());
     }
     target.batch(&format!(

@@ -2,7 +2,7 @@
 //! server, among the user's files.
 //!
 //! A SQLite database of its own, so that applying it is set-wise SQL inside one transaction of the
-//! target. For PostgreSQL the records themselves are lines of COPY in files of their own, and the database
+//! target. For PostgreSQL the records themselves stand as COPY sends them in files of their own, and the database
 //! holds what is looked up. It is written without syncing: after a power cut it is thrown away, not trusted. A dry
 //! run stages in a folder of its own, so that it neither disturbs an import nor what one left behind.
 
@@ -20,8 +20,8 @@ use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
 
-use crate::lines::Lines;
 use crate::record::{Form, Record};
+use crate::tuples::Tuples;
 
 /// How many columns a staged record has beside its table's.
 const OWN_COLUMNS: usize = 7;
@@ -44,7 +44,7 @@ pub struct Staging {
     connection: Connection,
     /// By kind, the statement that inserts a record.
     insertions: BTreeMap<RecordKind, String>,
-    lines: Option<Lines>,
+    tuples: Option<Tuples>,
     analyses: i64,
     chunks: i64,
     /// Held against a second importer.
@@ -102,7 +102,7 @@ impl Staging {
             .context(cannot_stage)?;
         connection.set_prepared_statement_cache_capacity(16);
         let insertions = BTreeMap::new();
-        Ok(Self { path, connection, insertions, lines: None, analyses: 0, chunks: 0, _lock: None, _folder: None })
+        Ok(Self { path, connection, insertions, tuples: None, analyses: 0, chunks: 0, _lock: None, _folder: None })
     }
 
     /// Makes a place for the records of each of the target's tables.
@@ -122,8 +122,8 @@ impl Staging {
                 self.insertions.insert(table.kind, format!("INSERT INTO {} VALUES({marks})", table.kind.plural()));
             }
         }
-        if form.has_lines() {
-            self.lines = Some(Lines::new(folder_of(&self.path))?);
+        if let Some(format) = form.copy {
+            self.tuples = Some(Tuples::new(folder_of(&self.path), format)?);
         }
         self.connection.execute_batch("BEGIN")?;
         Ok(())
@@ -139,9 +139,9 @@ impl Staging {
         &self.connection
     }
 
-    /// The lines for COPY, where the target takes those.
-    pub fn lines(&self) -> Option<&Lines> {
-        self.lines.as_ref()
+    /// The records for COPY, where the target takes those.
+    pub fn tuples(&self) -> Option<&Tuples> {
+        self.tuples.as_ref()
     }
 
     /// Stages a chunk of the analysis that comes next. `digest` is in normal form.
@@ -161,8 +161,8 @@ impl Staging {
             self.insert(child, (None, seq, position), None)?;
         }
         self.insert(analysis, (Some(seq), seq, 0), Some(digest))?;
-        // What stands in lines can be read only by whoever wrote it.
-        if seq % COMMIT_EVERY == 0 && self.lines.is_none() {
+        // What COPY will send can be read only by whoever wrote it.
+        if seq % COMMIT_EVERY == 0 && self.tuples.is_none() {
             self.connection.execute_batch("COMMIT; BEGIN")?;
         }
         Ok(())
@@ -175,8 +175,8 @@ impl Staging {
         (seq, parent, position): (Option<i64>, i64, i64),
         digest: Option<Digest>,
     ) -> Result<()> {
-        if let Some(lines) = &mut self.lines {
-            lines.push(&record, parent, position)?;
+        if let Some(tuples) = &mut self.tuples {
+            tuples.push(&record, parent, position)?;
         }
         let Some(insertion) = self.insertions.get(&record.kind) else { return Ok(()) };
         let mut statement = self.connection.prepare_cached(insertion)?;
@@ -197,7 +197,7 @@ impl Staging {
     /// Ends staging: everything is in the files, and what memory it took is free.
     pub fn finish(&mut self) -> Result<()> {
         self.connection.execute_batch("COMMIT; PRAGMA shrink_memory")?;
-        self.lines.as_mut().map_or(Ok(()), Lines::finish)
+        self.tuples.as_mut().map_or(Ok(()), Tuples::finish)
     }
 
     /// Makes staged analyses findable by name.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use golden::document::{Fields, RecordKind};
+use golden::store::postgres::CopyFormat;
 use golden::store::{Address, Location, Mapping, Schema, TimestampForm, VectorPlace};
 use golden::{Context, Error, Result};
 use serde_json::Value;
@@ -107,6 +108,12 @@ impl Target {
             Place::File(_) => Dialect::Sqlite,
             Place::Server(_) => Dialect::Postgres,
         }
+    }
+
+    /// How COPY brings records into it; none where that is not the way.
+    pub fn copy_format(&self) -> Option<CopyFormat> {
+        let columns = self.schema.tables().flat_map(|table| &table.columns);
+        (self.dialect() == Dialect::Postgres).then(|| CopyFormat::of(columns))
     }
 
     /// Takes over the document's forms of timestamps where the target has no rows that show its own. PostgreSQL

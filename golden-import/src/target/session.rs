@@ -112,9 +112,9 @@ pub trait Session {
     /// as into any other.
     fn fill_empty(&mut self, job: &Job<'_>, covered: &Covered) -> Result<Option<u64>>;
 
-    /// Whether the tables hold, read through the codecs of export, the document's records and nothing else, in the
-    /// document's order. A no says nothing: the records may lie otherwise.
-    fn lies_as_staged(&mut self, job: &Job<'_>) -> Result<bool>;
+    /// Whether the tables hold, read through the codecs of export, the document's records and nothing else, as far as
+    /// that can be seen without reading them as export does. A no says nothing.
+    fn holds_what_was_staged(&mut self, job: &Job<'_>) -> Result<bool>;
 
     /// Updates rows, even if they exchange values that must stay unique; how many.
     fn update(&mut self, update: &Update<'_>) -> Result<u64>;

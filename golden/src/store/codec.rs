@@ -337,6 +337,15 @@ fn is_hex(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Whether a text is a UUID as [`UuidForm::Hyphenated`] stores it.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
 fn bind_uuid(form: UuidForm, text: &str) -> Stored {
     // Only hyphenated text is taken for a UUID here; anything else is stored as it is.
     let uuid = uuid::Uuid::try_parse(text).ok().filter(|_| text.len() == 36);

@@ -22,7 +22,7 @@ mod tests;
 mod vector;
 
 pub use affinity::Affinity;
-pub use codec::{Codec, TimestampForm, UuidForm};
+pub use codec::{Codec, TimestampForm, UuidForm, is_uuid};
 pub use database::{Connection, Database};
 pub use dataset::{ChunkFilter, ChunkVector, Counts, Dataset, Selection, VectorNote};
 pub use document::{AnalysisDigests, DocumentOptions};

@@ -6,7 +6,7 @@ use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
 use super::affinity::Affinity;
-use super::codec::Codec;
+use super::codec::{Codec, UuidForm, is_uuid};
 use super::postgres::{Scalar, Type};
 use super::quote;
 use crate::document::{Fields, RecordKind};
@@ -39,15 +39,15 @@ impl Column {
 
     /// Whether a text is certainly stored as it is and travels as it is, which is so for nearly all there are.
     pub(super) fn keeps(&self, text: &str) -> bool {
-        let fits = match self.affinity {
-            Affinity::Text => true,
-            Affinity::Typed(Type::One(Scalar::Text(limit))) => {
+        match (self.codec, self.affinity) {
+            (Codec::Plain, Affinity::Text) => true,
+            (Codec::Plain, Affinity::Typed(Type::One(Scalar::Text(limit)))) => {
                 // As many bytes are no more characters.
                 limit.is_none_or(|limit| text.len() <= limit as usize) && !text.contains('\0')
             }
+            (Codec::Uuid(UuidForm::Hyphenated), Affinity::Typed(Type::One(Scalar::Uuid))) => is_uuid(text),
             _ => false,
-        };
-        fits && self.codec == Codec::Plain
+        }
     }
 
     /// The stored value that PostgreSQL spells so.

@@ -1,11 +1,15 @@
 //! PostgreSQL: what is staged is brought over into temporary tables.
 
+mod apart;
+mod bring;
 mod catalog;
 mod copy;
 mod proof;
+mod received;
 mod rows;
 mod server;
 mod unique;
+mod vectors;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +21,7 @@ use postgres::error::{Severity, SqlState};
 use postgres::{SimpleQueryMessage, SimpleQueryRow};
 use rusqlite::types::Value as Stored;
 
-use self::copy::Route;
+use self::bring::Route;
 use self::server::Lent;
 pub use self::server::{DatabaseServer, files};
 use super::{Dialect, Fate, Purpose, Session};
@@ -251,8 +255,8 @@ impl Session for PostgresSession<'_> {
         self.fill_empty_table(job, covered)
     }
 
-    fn lies_as_staged(&mut self, job: &Job<'_>) -> Result<bool> {
-        self.compare_where_they_lie(job)
+    fn holds_what_was_staged(&mut self, job: &Job<'_>) -> Result<bool> {
+        self.compare_with_sent(job)
     }
 
     fn update(&mut self, update: &Update<'_>) -> Result<u64> {

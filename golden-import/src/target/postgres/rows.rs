@@ -1,19 +1,25 @@
 //! The document's records as rows of tables that were empty: what is sent is what is read back.
 
 use golden::document::RecordKind;
-use golden::store::Affinity;
-use golden::store::postgres::{Scalar, Type};
+use golden::store::postgres::{CopyFormat, Scalar, Type, Values, push_raw};
+use golden::store::{Affinity, quote};
 use golden::{Error, Result};
 
 use crate::columns::Covered;
-use crate::lines::Reader;
 use crate::plan::Job;
+use crate::record::push_stored;
+use crate::tuples::Reader;
 
-/// The rows of one table, as COPY reads them: what they belong to, then the columns that the document speaks of.
+/// The rows of one table, as COPY reads and writes them: what they belong to, then the columns that the document
+/// speaks of.
 pub(super) struct Rows<'j> {
     covered: &'j Covered,
-    lines: Reader,
+    format: CopyFormat,
+    tuples: Reader,
     analyses: Option<Analyses>,
+    columns: Vec<String>,
+    /// What stands in all of them behind the document's columns.
+    filled: Vec<u8>,
     row: Vec<u8>,
 }
 
@@ -21,53 +27,70 @@ impl<'j> Rows<'j> {
     /// The rows, from the first on.
     pub(super) fn new(job: &Job<'_>, covered: &'j Covered) -> Result<Self> {
         let analyses = covered.table.parent.as_ref().map(|_| Analyses::new(job)).transpose()?;
-        Ok(Self { covered, lines: job.lines()?.read(covered.table.kind)?, analyses, row: Vec::new() })
+        let parent = covered.table.parent.iter().map(|parent| quote(parent));
+        let columns = parent.chain(covered.columns().map(|(_, column)| quote(&column.name))).collect();
+        let (tuples, format) = (job.tuples()?.read(covered.table.kind)?, job.tuples()?.format());
+        Ok(Self { covered, format, tuples, analyses, columns, filled: Vec::new(), row: Vec::new() })
     }
 
-    /// The next row, without the end of its line; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
-        let Some(line) = self.lines.next()? else { return Ok(None) };
-        self.row.clear();
-        if let Some(analyses) = &mut self.analyses {
-            self.row.extend_from_slice(analyses.id(line.analysis())?);
-            self.row.push(b'\t');
+    /// The rows with the columns that `--set` fills.
+    pub(super) fn filled(mut self) -> Self {
+        for (column, value) in &self.covered.set {
+            self.columns.push(quote(&column.name));
+            push_stored(self.format, column, value, &mut self.filled);
         }
-        line.push_columns(self.covered, &mut self.row);
+        self
+    }
+
+    /// The names of their columns, for SQL.
+    pub(super) fn columns(&self) -> String {
+        self.columns.join(", ")
+    }
+
+    /// The next row; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>> {
+        let Some(tuple) = self.tuples.next()? else { return Ok(None) };
+        self.format.begin_row(self.columns.len(), &mut self.row);
+        if let Some(analyses) = &mut self.analyses {
+            self.format.push_values(analyses.id(tuple.analysis)?, &mut self.row);
+        }
+        tuple.push_columns(self.covered, self.format, &mut self.row);
+        self.format.push_values(Values(&self.filled), &mut self.row);
+        self.format.end_row(&mut self.row);
         Ok(Some(&self.row))
     }
 }
 
 /// The ids of the analyses, by their numbers, which ascend.
 struct Analyses {
-    lines: Reader,
+    tuples: Reader,
     /// Which of their columns it is.
     column: usize,
     /// Whether it is padded with blanks, which a column of another type would keep.
     is_padded: bool,
-    number: Vec<u8>,
+    number: i64,
     id: Vec<u8>,
 }
 
 impl Analyses {
     fn new(job: &Job<'_>) -> Result<Self> {
-        let lines = job.lines()?.read(RecordKind::Analysis)?;
+        let tuples = job.tuples()?.read(RecordKind::Analysis)?;
         let id = job.schema.analyses.columns.iter().enumerate().find(|(_, column)| column.field == "id");
         let (column, id) = id.ok_or_else(|| Error::usage("the table of analyses has no id"))?;
         let is_padded = matches!(id.affinity, Affinity::Typed(Type::One(Scalar::Padded(_))));
-        Ok(Self { lines, column, is_padded, number: Vec::new(), id: Vec::new() })
+        Ok(Self { tuples, column, is_padded, number: 0, id: Vec::new() })
     }
 
-    fn id(&mut self, number: &[u8]) -> Result<&[u8]> {
+    fn id(&mut self, number: i64) -> Result<Values<'_>> {
         while self.number != number {
-            let Some(line) = self.lines.next()? else {
+            let Some(tuple) = self.tuples.next()? else {
                 return Err(Error::environment("a record was staged without its analysis"));
             };
-            self.number.clear();
-            self.number.extend_from_slice(line.analysis());
+            self.number = tuple.analysis;
             self.id.clear();
-            let id = line.column(self.column);
-            self.id.extend_from_slice(if self.is_padded { id.trim_ascii_end() } else { id });
+            let id = tuple.column(self.column);
+            push_raw(id.map(|id| if self.is_padded { id.trim_ascii_end() } else { id }), &mut self.id);
         }
-        Ok(&self.id)
+        Ok(Values(&self.id))
     }
 }

@@ -259,7 +259,7 @@ impl Session for SqliteSession {
         Ok(None)
     }
 
-    fn lies_as_staged(&mut self, _: &Job<'_>) -> Result<bool> {
+    fn holds_what_was_staged(&mut self, _: &Job<'_>) -> Result<bool> {
         Ok(false)
     }
 

@@ -1,10 +1,13 @@
 //! PostgreSQL databases: reaching them, learning their schema, reading the dataset in normal form.
 
 mod array;
+mod binary;
 mod connect;
 mod copied;
+mod format;
 mod introspect;
 mod keys;
+mod numeric;
 mod passfile;
 mod query;
 mod read;
@@ -20,7 +23,8 @@ mod vectors;
 pub(super) use connect::open;
 
 pub use connect::{SPELLING, connect};
-pub use copied::{Copied, escape, server_error, unescape};
+pub use copied::{Copied, server_error};
+pub use format::{CopyFormat, Values, push_raw};
 pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;
 pub(super) use read::Rows;

@@ -83,15 +83,31 @@ pub(super) fn date(text: &str) -> bool {
 /// Whether a text is one of the dates that only PostgreSQL has: infinite, before Christ, or beyond the
 /// year 9999; with or without a time.
 pub(super) fn raw_date(text: &str) -> bool {
-    if matches!(text, "infinity" | "-infinity") {
-        return true;
-    }
+    matches!(text, "infinity" | "-infinity") || far_date(text).is_some()
+}
+
+/// A date before Christ, or beyond the year 9999.
+pub(super) struct FarDate<'t> {
+    /// Year 0 is the one before the year 1.
+    pub year: i64,
+    /// Month and day.
+    pub day: &'t str,
+    /// The time of day: midnight if there is none.
+    pub time: &'t str,
+}
+
+/// The date that a text is, if it is a far one.
+pub(super) fn far_date(text: &str) -> Option<FarDate<'_>> {
     let (years, is_before_christ) = text.strip_suffix(" BC").map_or((text, false), |text| (text, true));
-    let Some((year, rest)) = years.split_once('-') else { return false };
+    let (year, rest) = years.split_once('-')?;
     let (day, time) = rest.split_once(' ').unwrap_or((rest, "00:00:00"));
+    let time = time.trim_end_matches("+00");
     let is_far = year.bytes().all(|byte| byte.is_ascii_digit()) && (is_before_christ || year.len() > 4);
     let is_day = date(&format!("2000-{day}"));
-    is_far && (4..=7).contains(&year.len()) && is_day && time_of_day(time.trim_end_matches("+00"), 6).is_some()
+    let has_time = time_of_day(time, 6).is_some();
+    let number = Some(year).filter(|year| is_far && is_day && has_time && (4..=7).contains(&year.len()))?;
+    let number: i64 = number.parse().ok()?;
+    Some(FarDate { year: if is_before_christ { 1 - number } else { number }, day, time })
 }
 
 /// A time of day in its one spelling: the fraction absent if zero, else six digits. Digits that the column

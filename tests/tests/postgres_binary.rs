@@ -175,3 +175,13 @@ fn a_value_that_the_server_refuses_in_binary_form_is_named() {
         filled.import().exits(1).one_error().says("chunk 1, field `seen`").says("out of range");
     }
 }
+
+#[test]
+fn an_id_may_be_wider_where_it_is_referred_to() {
+    let Some(server) = Postgres::shared() else { return };
+    let filled = Filled::new(server);
+    filled.database.sql("ALTER TABLE chunks ALTER analysis_id TYPE bigint");
+    filled.import().ok();
+    assert_eq!(filled.database.rows("SELECT DISTINCT analysis_id FROM chunks"), [["1"]]);
+    filled.sandbox.sh(&format!("golden-verify --db '{}' golden.json", filled.database.url())).ok();
+}

@@ -149,6 +149,9 @@ fn tables_that_are_made_have_their_keys_and_indexes() {
     assert_eq!(keys.concat(), expected);
     let indexes = empty.database.rows("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'ix%' ORDER BY 1");
     assert_eq!(indexes.concat(), ["ix_artifacts_analysis_id", "ix_chunks_analysis_id", "ix_findings_analysis_id"]);
+    // Their rows are frozen: no vacuum has to go over them.
+    let pages = "SELECT relallvisible = relpages AND relpages > 0 FROM pg_class WHERE relname = 'chunks'";
+    assert_eq!(empty.database.rows(pages), [["t"]]);
 }
 
 #[test]

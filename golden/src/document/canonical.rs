@@ -3,7 +3,8 @@
 //! The writer here works on values that are in memory anyway and copies nothing; the tests hold it
 //! against `serde_json_canonicalizer` and the Python package `rfc8785`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::ops::Range;
 
 use serde_json::{Map, Number, Value};
 use sha2::{Digest as _, Sha256};
@@ -76,7 +77,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.hex().iter().try_for_each(|&digit| f.write_char(char::from(digit)))
+        f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }
 
@@ -134,22 +135,26 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b']');
         }
-        Value::Object(members) => write_members(members, out),
+        Value::Object(members) => drop(write_members(members, out)),
     }
 }
 
-/// Appends the canonical form of an object.
-pub fn write_members(members: &Map<String, Value>, out: &mut Vec<u8>) {
+/// Appends the canonical form of an object, and tells where the value of each member stands.
+pub fn write_members<'m>(members: &'m Map<String, Value>, out: &mut Vec<u8>) -> Vec<(&'m str, Range<usize>)> {
+    let mut values = Vec::with_capacity(members.len());
     out.push(b'{');
-    for (index, (key, value)) in sorted_members(members).into_iter().enumerate() {
-        if index > 0 {
+    for (key, value) in sorted_members(members) {
+        if !values.is_empty() {
             out.push(b',');
         }
         write_string(key, out);
         out.push(b':');
+        let start = out.len();
         write_value(value, out);
+        values.push((key.as_str(), start..out.len()));
     }
     out.push(b'}');
+    values
 }
 
 /// The members in canonical order: by UTF-16 code units, which differs from the map's own order

@@ -60,11 +60,11 @@ fn big_integer(text: &str) -> Option<i64> {
 
 /// Bytes ended by a zero; a zero inside becomes 0x00 0xff, so that no key is another's prefix.
 fn push_bytes(bytes: &[u8], key: &mut Vec<u8>) {
-    for &byte in bytes {
-        key.push(byte);
-        if byte == 0 {
-            key.push(0xff);
+    for (index, part) in bytes.split(|&byte| byte == 0).enumerate() {
+        if index > 0 {
+            key.extend_from_slice(&[0, 0xff]);
         }
+        key.extend_from_slice(part);
     }
     key.extend_from_slice(&[0, 0]);
 }

@@ -54,13 +54,27 @@ impl RenderedChunk {
     /// Renders a chunk's fields, which must not contain `sha256`.
     pub fn new(fields: &Fields, layout: Layout) -> Self {
         let strings: usize = fields.values().filter_map(Value::as_str).map(str::len).sum();
-        let mut text = Vec::with_capacity(strings + strings / 16 + 64 * (fields.len() + 2));
-        write_members(fields, &mut text);
-        let digest = Digest::of(&text);
-        text.clear();
-        let sealed = Value::from(digest.to_string());
-        let members = ordered(RecordKind::Chunk, fields).chain([("sha256", &sealed)]);
-        layout.members(members, CHUNK_DEPTH, &mut text);
+        let room = strings + strings / 16 + 64 * (fields.len() + 2);
+        let mut canonical = Vec::with_capacity(room);
+        let values = write_members(fields, &mut canonical);
+        let digest = Digest::of(&canonical);
+        let mut text = Vec::with_capacity(room);
+        text.push(b'{');
+        for (name, value) in ordered(RecordKind::Chunk, fields) {
+            layout.line(CHUNK_DEPTH + 1, &mut text);
+            layout.key(name, &mut text);
+            match values.iter().find(|(other, _)| *other == name) {
+                // Its text is most of a chunk, and looks alike in both forms.
+                Some((_, written)) if value.is_string() => text.extend_from_slice(&canonical[written.clone()]),
+                _ => layout.value(value, CHUNK_DEPTH + 1, &mut text),
+            }
+            text.push(b',');
+        }
+        layout.line(CHUNK_DEPTH + 1, &mut text);
+        layout.key("sha256", &mut text);
+        write_string(&digest.to_string(), &mut text);
+        layout.line(CHUNK_DEPTH, &mut text);
+        text.push(b'}');
         Self { text, digest }
     }
 

@@ -1,5 +1,8 @@
 //! Rows on their way from the thread that reads them to those that work out what they mean.
 
+use std::str::Utf8Error;
+
+use ::postgres::SimpleQueryRow;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
@@ -11,19 +14,21 @@ use crate::{Error, Result};
 /// How many bytes of rows travel together between threads.
 pub(super) const BATCH_BYTES: usize = 256 * 1024;
 
-/// Rows as they are stored. Their text lies in one piece, so that what one thread reads and another
-/// uses costs neither an allocation a value.
+/// Rows as the database handed them over: value by value from SQLite, in one piece each from PostgreSQL.
 #[derive(Default)]
 pub(super) struct Batch {
     kinds: Vec<RecordKind>,
+    /// The values of SQLite's rows.
     values: Vec<Kept>,
-    /// Texts and blobs, in the order of `values`.
+    /// Texts and blobs, in the order of `values`: what one thread reads and another uses costs neither an
+    /// allocation a value.
     bytes: Vec<u8>,
-    /// What PostgreSQL spelled, in the order of `values`: that it is UTF-8 need not be looked at twice.
-    spelled: String,
+    /// PostgreSQL's rows, and how many bytes they have.
+    sent: Vec<SimpleQueryRow>,
+    sent_bytes: usize,
 }
 
-/// A value as the database handed it over.
+/// A value as SQLite handed it over.
 #[derive(Clone, Copy)]
 pub(super) enum Raw<'r> {
     Null,
@@ -32,8 +37,6 @@ pub(super) enum Raw<'r> {
     /// Not yet known to be UTF-8.
     Text(&'r [u8]),
     Blob(&'r [u8]),
-    /// As PostgreSQL spells values of the column's type.
-    Spelled(&'r str),
 }
 
 /// A value of a batch; of a text or a blob its length.
@@ -44,13 +47,19 @@ enum Kept {
     Real(f64),
     Text(usize),
     Blob(usize),
-    Spelled(usize),
 }
 
 impl Batch {
     /// How much memory it takes, roughly.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() + self.spelled.len() + self.values.len() * size_of::<Kept>()
+        (self.bytes.len() + self.values.len() * size_of::<Kept>()).saturating_add(self.sent_bytes)
+    }
+
+    /// Appends a row of about so many bytes, whose columns are first those of its table.
+    pub(super) fn push_sent(&mut self, kind: RecordKind, row: SimpleQueryRow, bytes: usize) {
+        self.kinds.push(kind);
+        self.sent.push(row);
+        self.sent_bytes = self.sent_bytes.saturating_add(bytes);
     }
 
     /// Begins a row; its columns follow, in their table's order.
@@ -70,17 +79,13 @@ impl Batch {
             Raw::Real(double) => Kept::Real(double),
             Raw::Text(text) => Kept::Text(keep(text)),
             Raw::Blob(blob) => Kept::Blob(keep(blob)),
-            Raw::Spelled(text) => {
-                self.spelled.push_str(text);
-                Kept::Spelled(text.len())
-            }
         };
         self.values.push(kept);
     }
 
     /// Its rows.
     pub(super) fn rows<'b>(&'b self, schema: &'b Schema) -> BatchRows<'b> {
-        BatchRows { schema, kinds: &self.kinds, values: &self.values, bytes: &self.bytes, spelled: &self.spelled }
+        BatchRows { schema, kinds: &self.kinds, values: &self.values, bytes: &self.bytes, sent: self.sent.iter() }
     }
 }
 
@@ -90,7 +95,7 @@ pub(super) struct BatchRows<'b> {
     kinds: &'b [RecordKind],
     values: &'b [Kept],
     bytes: &'b [u8],
-    spelled: &'b str,
+    sent: std::slice::Iter<'b, SimpleQueryRow>,
 }
 
 impl<'b> BatchRows<'b> {
@@ -106,28 +111,16 @@ impl<'b> BatchRows<'b> {
         }
         let Some(table) = self.schema.table(kind) else { return Ok(None) };
         self.kinds = &self.kinds[1..];
-        let (values, rest) = self.values.split_at(table.columns.len());
-        self.values = rest;
+        let sent = self.sent.next();
         let mut fields = Vec::with_capacity(table.columns.len());
         let mut not_utf8 = None;
-        for (column, raw) in table.columns.iter().zip(values) {
-            let stored = match *raw {
-                Kept::Null => continue,
-                Kept::Integer(integer) => Stored::Integer(integer),
-                Kept::Real(double) => Stored::Real(double),
-                Kept::Blob(length) => Stored::Blob(self.bytes(length).to_vec()),
-                Kept::Spelled(length) => {
-                    let (text, rest) = self.spelled.split_at(length);
-                    self.spelled = rest;
-                    column.read(text)
-                }
-                Kept::Text(length) => match std::str::from_utf8(self.bytes(length)) {
-                    Ok(text) => Stored::Text(text.to_owned()),
-                    Err(_) => {
-                        not_utf8 = Some(column);
-                        continue;
-                    }
-                },
+        for (index, column) in table.columns.iter().enumerate() {
+            let stored = match sent {
+                Some(row) => row.try_get(index)?.map_or(Stored::Null, |spelled| column.read(spelled)),
+                None => self.kept().unwrap_or_else(|_| {
+                    not_utf8 = Some(column);
+                    Stored::Null
+                }),
             };
             fields.extend(column.decode(stored).map(|value| (column.field.clone(), value)));
         }
@@ -142,6 +135,19 @@ impl<'b> BatchRows<'b> {
             None => Ok(Some((fields, id))),
             Some(column) => Err(not_text(table, column, &id)),
         }
+    }
+
+    /// The next value of SQLite's.
+    fn kept(&mut self) -> std::result::Result<Stored, Utf8Error> {
+        let Some((kept, rest)) = self.values.split_first() else { return Ok(Stored::Null) };
+        self.values = rest;
+        Ok(match *kept {
+            Kept::Null => Stored::Null,
+            Kept::Integer(integer) => Stored::Integer(integer),
+            Kept::Real(double) => Stored::Real(double),
+            Kept::Blob(length) => Stored::Blob(self.bytes(length).to_vec()),
+            Kept::Text(length) => Stored::Text(std::str::from_utf8(self.bytes(length))?.to_owned()),
+        })
     }
 
     fn bytes(&mut self, length: usize) -> &'b [u8] {

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::ops::Range;
 
 use ::postgres::{Client, CopyOutReader};
+use memchr::memchr_iter;
 
 use crate::{Error, Result};
 
@@ -34,7 +35,10 @@ impl<'c> Copied<'c> {
         let line = line.strip_suffix('\n').unwrap_or(line);
         self.text.clear();
         self.values.clear();
-        for value in line.split('\t') {
+        let mut from = 0;
+        for to in memchr_iter(b'\t', line.as_bytes()).chain([line.len()]) {
+            let value = &line[from..to];
+            from = to + 1;
             let start = self.text.len();
             self.values.push(if value == "\\N" {
                 None

@@ -4,10 +4,11 @@
 //! keys that all databases share, in a sorter that spills to a temporary file. So the server needs no room to
 //! sort in, no right to make temporary tables, and no idea of how the format compares values.
 
-use ::postgres::{Client, SimpleQueryRow};
+use ::postgres::Client;
 use serde_json::Value;
 
 use super::copied::Copied;
+use super::place::Place;
 use super::sql::{number, parse_number, rows, text};
 use super::types::{Scalar, Type};
 use crate::document::{RecordKind, id_text, order};
@@ -21,68 +22,55 @@ use crate::{Error, Result};
 /// How much memory the sorting of one table may take.
 const MEMORY: usize = 4 << 20;
 
-/// Where a row is: its table's number, since a table may be made of others, and its place there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub table: u32,
-    pub block: u32,
-    pub line: u16,
-}
-
-impl Place {
-    /// How many bytes it takes at the end of a key.
-    const LEN: usize = 10;
-
-    /// The place that two columns of a row say.
-    pub(super) fn read(row: &SimpleQueryRow, column: usize) -> Result<Self> {
-        Self::parse(text(row, column)?, text(row, column + 1)?)
-    }
-
-    /// Reads `tableoid` and `ctid`, which is spelled `(block,line)`.
-    fn parse(table: &str, spelled: &str) -> Result<Self> {
-        let place = spelled.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')?.split_once(','));
-        let wrong = || Error::environment(format!("the server answered `{spelled}` where the place of a row belongs"));
-        let (block, line) = place.ok_or_else(wrong)?;
-        let table = table.parse().map_err(|_| wrong())?;
-        Ok(Self { table, block: block.parse().map_err(|_| wrong())?, line: line.parse().map_err(|_| wrong())? })
-    }
-
-    fn push(self, key: &mut Vec<u8>) {
-        key.extend_from_slice(&self.table.to_be_bytes());
-        key.extend_from_slice(&self.block.to_be_bytes());
-        key.extend_from_slice(&self.line.to_be_bytes());
-    }
-
-    /// The place that a key ends with.
-    fn of_key(key: &[u8]) -> Option<Self> {
-        let place = key.last_chunk::<{ Self::LEN }>()?;
-        let [a, b, c, d, e, f, g, h, i, j] = *place;
-        Some(Self {
-            table: u32::from_be_bytes([a, b, c, d]),
-            block: u32::from_be_bytes([e, f, g, h]),
-            line: u16::from_be_bytes([i, j]),
-        })
-    }
-}
-
 /// A row that is to be read: where it is, and about how many bytes it has.
 pub(super) struct Planned {
     pub place: Place,
     pub bytes: u64,
 }
 
+/// What the sort keys of an analysis's rows begin with.
+#[derive(Clone, Copy)]
+pub(super) enum AnalysisKey {
+    /// Its own sort key: the values it is sorted by, and its place.
+    Values,
+    /// Its place alone. That does where analyses lie in order, as an import leaves them, and spares the server
+    /// from spelling the values with every row.
+    Place,
+}
+
+impl AnalysisKey {
+    /// The columns it is made of, beside the place.
+    fn columns(self, schema: &Schema) -> Vec<&Column> {
+        match self {
+            Self::Values => order_columns(&schema.analyses).collect(),
+            Self::Place => Vec::new(),
+        }
+    }
+
+    /// What it is for an analysis, made of that one's own sort key.
+    pub(super) fn of(self, mut own: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Values => own,
+            Self::Place => own.split_off(own.len().saturating_sub(Place::LEN)),
+        }
+    }
+}
+
 /// The places of one table's selected rows, in order.
 pub(super) struct Order {
+    /// How many they are.
+    pub rows: u64,
+    /// Whether they are in the same order by place alone.
+    lies_in_order: bool,
     sorted: Sorted,
     /// The next row's key, and its size.
     next: Option<(Vec<u8>, u64)>,
 }
 
 impl Order {
-    fn new(sorter: Sorter) -> Result<Self> {
-        let mut order = Self { sorted: sorter.finish()?, next: None };
-        order.advance()?;
-        Ok(order)
+    /// What rows of these analyses may be sorted by.
+    pub(super) fn analysis_key(&self) -> AnalysisKey {
+        if self.lies_in_order { AnalysisKey::Place } else { AnalysisKey::Values }
     }
 
     fn advance(&mut self) -> Result<()> {
@@ -142,34 +130,34 @@ pub(super) fn selected(schema: &Schema, table: &Table, condition: &str) -> Resul
     })
 }
 
-/// Puts the selected rows of a table in order, and counts them.
-pub(super) fn order_rows(client: &mut Client, schema: &Schema, table: &Table, condition: &str) -> Result<(Order, u64)> {
+/// Puts the selected rows of a table in order.
+pub(super) fn order_rows(
+    client: &mut Client,
+    schema: &Schema,
+    table: &Table,
+    condition: &str,
+    analysis_key: AnalysisKey,
+) -> Result<Order> {
     let from = selected(schema, table, condition)?;
     if !table.has_unique_ids {
         refuse_duplicates(client, table, &from)?;
     }
-    let alias = if table.parent.is_some() { "t" } else { "p" };
-    let mut columns = vec!["p.tableoid".to_owned(), "p.ctid".to_owned()];
-    columns.extend(sorted_by(&schema.analyses, "p"));
-    if table.parent.is_some() {
-        columns.extend(["t.tableoid".to_owned(), "t.ctid".to_owned()]);
-        columns.extend(sorted_by(table, "t"));
-    }
-    columns.push(size(table, alias));
-    let mut rows = Copied::query(client, &format!("SELECT {} FROM {from}", columns.join(", ")))?;
+    let mut keys = Keys::new(schema, table, analysis_key);
+    let mut found = Copied::query(client, &format!("SELECT {} FROM {from}", keys.query(table)))?;
     let mut sorter = Sorter::new(MEMORY);
-    let mut found = 0;
-    let mut keys = Keys::new(schema, table);
-    while rows.advance()? {
-        let (key, bytes) = keys.of_row(&rows)?;
+    let (mut rows, mut lies_in_order) = (0, true);
+    let mut last = Vec::new();
+    while found.advance()? {
+        let (key, bytes) = keys.of_row(&found)?;
         sorter.push(key, &bytes.to_be_bytes())?;
-        found += 1;
+        rows += 1;
+        lies_in_order &= last.as_slice() < key && Place::of_key(&last) < Place::of_key(key);
+        last.clear();
+        last.extend_from_slice(key);
     }
-    Ok((Order::new(sorter)?, found))
-}
-
-fn sorted_by<'t>(table: &'t Table, alias: &'static str) -> impl Iterator<Item = String> + 't {
-    order_columns(table).map(move |column| format!("{alias}.{}", quote(&column.name)))
+    let mut order = Order { rows, lies_in_order, sorted: sorter.finish()?, next: None };
+    order.advance()?;
+    Ok(order)
 }
 
 fn order_columns(table: &Table) -> impl Iterator<Item = &Column> {
@@ -196,6 +184,7 @@ fn size(table: &Table, alias: &str) -> String {
 
 /// Makes sort keys out of rows.
 struct Keys<'s> {
+    /// What an analysis is sorted by, before its place.
     analyses: Vec<&'s Column>,
     /// None for analyses themselves.
     children: Option<Vec<&'s Column>>,
@@ -205,13 +194,26 @@ struct Keys<'s> {
 }
 
 impl<'s> Keys<'s> {
-    fn new(schema: &'s Schema, table: &'s Table) -> Self {
+    fn new(schema: &'s Schema, table: &'s Table, analysis_key: AnalysisKey) -> Self {
         Self {
-            analyses: order_columns(&schema.analyses).collect(),
+            analyses: analysis_key.columns(schema),
             children: table.parent.as_ref().map(|_| order_columns(table).collect()),
             key: Vec::new(),
             analysis: None,
         }
+    }
+
+    /// What is asked of the server for each row.
+    fn query(&self, table: &Table) -> String {
+        let sorted_by = |alias: &'static str, columns: &[&Column]| -> Vec<String> {
+            let place = ["tableoid", "ctid"].map(|name| format!("{alias}.{name}"));
+            let values = columns.iter().map(|column| format!("{alias}.{}", quote(&column.name)));
+            place.into_iter().chain(values).collect()
+        };
+        let mut asked = sorted_by("p", &self.analyses);
+        asked.extend(self.children.iter().flat_map(|columns| sorted_by("t", columns)));
+        asked.push(size(table, if self.children.is_some() { "t" } else { "p" }));
+        asked.join(", ")
     }
 
     /// The key of a row: its analysis's, and its own behind that. And its size.
@@ -265,6 +267,7 @@ fn refuse_duplicates(client: &mut Client, table: &Table, from: &str) -> Result<(
 /// The places of every kind's rows.
 pub(super) struct Orders {
     pub analyses: Order,
+    pub analysis_key: AnalysisKey,
     pub chunks: Order,
     pub findings: Option<Order>,
     pub artifacts: Option<Order>,

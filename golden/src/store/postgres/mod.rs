@@ -9,6 +9,7 @@ mod introspect;
 mod keys;
 mod numeric;
 mod passfile;
+mod place;
 mod query;
 mod read;
 mod server;

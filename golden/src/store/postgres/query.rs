@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ::postgres::Client;
 
-use super::keys::Place;
+use super::place::Place;
 use super::read::{ANY_WAY, BY_PLACE, Rows, at_places};
 use super::sql::{count, number, rows, text};
 use super::vectors;

@@ -1,16 +1,14 @@
 //! Reads the dataset in normal form's order: rows are fetched by their places, some hundreds at a time, and
 //! leave this thread as they are spelled. What they mean is worked out elsewhere, on all cores.
 
-use std::collections::HashMap;
-use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use super::keys::{Orders, Place, Planned, condition, order_rows};
-use super::sql::row;
+use super::keys::{AnalysisKey, Orders, Planned, condition, order_rows};
+use super::place::Place;
 use crate::document::RecordKind;
-use crate::store::batch::{BATCH_BYTES, Batch, Raw};
+use crate::store::batch::{BATCH_BYTES, Batch};
 use crate::store::dataset::{Counts, Selection};
 use crate::store::quote;
 use crate::store::schema::{Schema, Table};
@@ -51,13 +49,17 @@ impl<'c> Rows<'c> {
 
     fn order(&mut self) -> Result<(Orders, Counts)> {
         let mut counts = Counts::default();
-        let mut order = |table: &Table| -> Result<_> {
-            let (order, count) = order_rows(self.client, self.schema, table, &self.condition)?;
-            counts.set(table.kind, count);
+        let mut order = |table: &Table, analysis_key| -> Result<_> {
+            let order = order_rows(self.client, self.schema, table, &self.condition, analysis_key)?;
+            counts.set(table.kind, order.rows);
             Ok(order)
         };
+        let analyses = order(&self.schema.analyses, AnalysisKey::Values)?;
+        let analysis_key = analyses.analysis_key();
+        let mut order = |table| order(table, analysis_key);
         let orders = Orders {
-            analyses: order(&self.schema.analyses)?,
+            analyses,
+            analysis_key,
             chunks: order(&self.schema.chunks)?,
             findings: self.schema.table(RecordKind::Finding).map(&mut order).transpose()?,
             artifacts: self.schema.artifacts.as_ref().map(order).transpose()?,
@@ -74,64 +76,79 @@ impl<'c> Rows<'c> {
     }
 
     /// Hands out every row in batches: each analysis with its findings and artifacts, then its chunks.
-    /// Stops when `emit` answers false. While rows are put in order, the server is at work on the next.
+    /// Stops when `emit` answers false.
     pub(super) fn read(&mut self, emit: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
         let mut plans = Plans { orders: self.orders()?, analysis: None };
-        let schema = self.schema;
-        let client = &mut *self.client;
-        client.batch_execute(BY_PLACE)?;
-        let (sender, receiver) = sync_channel(1);
-        thread::scope(|scope| {
-            let fetcher = scope.spawn(move || {
-                while let Some(plan) = plans.next()? {
-                    let rows = fetch(client, schema, &plan)?;
-                    if sender.send((plan, rows)).is_err() {
-                        break;
-                    }
-                }
-                Ok(client.batch_execute(ANY_WAY)?)
-            });
-            let mut batch = Batch::default();
-            for (plan, rows) in receiver {
-                if !put_in_order(schema, plan, rows, &mut batch, emit)? {
-                    break;
-                }
-            }
-            let fetched = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if fetched.is_ok() {
-                emit(batch);
-            }
-            fetched
-        })
+        self.client.batch_execute(BY_PLACE)?;
+        let mut batch = Batch::default();
+        let mut is_wanted = true;
+        while is_wanted && let Some(plan) = plans.next()? {
+            let fetched = fetch(self.client, self.schema, &plan)?;
+            is_wanted = put_in_order(self.schema, plan, fetched, &mut batch, emit)?;
+        }
+        emit(batch);
+        Ok(self.client.batch_execute(ANY_WAY)?)
     }
 }
 
-/// Fetches the planned rows, in whichever order the server likes.
-fn fetch(client: &mut Client, schema: &Schema, plan: &Plan) -> Result<Vec<SimpleQueryMessage>> {
-    let sql: Vec<_> = schema.tables().filter_map(|table| plan.statement(table)).collect();
-    Ok(client.simple_query(&sql.join("; "))?)
+/// Fetches the planned rows, each table's in whichever order the server likes.
+fn fetch(client: &mut Client, schema: &Schema, plan: &Plan) -> Result<BTreeMap<RecordKind, Fetched>> {
+    let statements = schema.tables().filter_map(|table| Some((table.kind, plan.statement(table)?)));
+    let (mut kinds, statements): (VecDeque<_>, Vec<_>) = statements.unzip();
+    let mut fetched = BTreeMap::<_, Fetched>::new();
+    for message in client.simple_query(&statements.join("; "))? {
+        match (message, kinds.front()) {
+            (SimpleQueryMessage::Row(row), Some(kind)) => fetched.entry(*kind).or_default().rows.push_back(row),
+            (SimpleQueryMessage::CommandComplete(_), _) => drop(kinds.pop_front()),
+            _ => {}
+        }
+    }
+    Ok(fetched)
+}
+
+/// Rows of one table as the server sent them.
+#[derive(Default)]
+struct Fetched {
+    rows: VecDeque<SimpleQueryRow>,
+    /// Those that came before one that was wanted earlier.
+    passed: HashMap<Place, SimpleQueryRow>,
+}
+
+impl Fetched {
+    /// The row of this place. As a rule it is the next: the server likes to go from place to place, and so does a
+    /// document that was imported.
+    fn take(&mut self, wanted: Place) -> Result<Option<SimpleQueryRow>> {
+        if let Some(row) = self.passed.remove(&wanted) {
+            return Ok(Some(row));
+        }
+        while let Some(row) = self.rows.pop_front() {
+            let place = Place::read(&row, row.len().saturating_sub(2))?;
+            if place == wanted {
+                return Ok(Some(row));
+            }
+            self.passed.insert(place, row);
+        }
+        Ok(None)
+    }
 }
 
 /// Puts the fetched rows into the batch, which is handed out whenever it is full. False when nobody wants more.
 fn put_in_order(
     schema: &Schema,
     plan: Plan,
-    messages: Vec<SimpleQueryMessage>,
+    mut fetched: BTreeMap<RecordKind, Fetched>,
     batch: &mut Batch,
     emit: &mut dyn FnMut(Batch) -> bool,
 ) -> Result<bool> {
-    let mut found = HashMap::with_capacity(plan.rows.len());
-    for row in messages.into_iter().filter_map(row) {
-        found.insert(Place::read(&row, 0)?, row);
-    }
-    for (kind, place) in plan.rows {
+    for (kind, planned) in plan.rows {
         let Some(table) = schema.table(kind) else { continue };
-        let row = found.remove(&place).ok_or_else(|| lost(table))?;
+        let row = fetched.get_mut(&kind).map_or(Ok(None), |fetched| fetched.take(planned.place))?;
+        let row = row.ok_or_else(|| lost(table))?;
         let begins = matches!(kind, RecordKind::Analysis | RecordKind::Chunk);
         if begins && batch.len() >= BATCH_BYTES && !emit(std::mem::take(batch)) {
             return Ok(false);
         }
-        push(batch, table, &row)?;
+        batch.push_sent(kind, row, usize::try_from(planned.bytes).unwrap_or(usize::MAX));
     }
     Ok(true)
 }
@@ -141,22 +158,10 @@ fn lost(table: &Table) -> Error {
         .guidance("was the table rewritten during the export? Try again")
 }
 
-/// Appends a row to a batch; its first two columns are its place.
-fn push(batch: &mut Batch, table: &Table, row: &SimpleQueryRow) -> Result<()> {
-    batch.begin(table.kind);
-    for index in 0..table.columns.len() {
-        batch.push(match row.try_get(index + 2)? {
-            Some(spelled) => Raw::Spelled(spelled),
-            None => Raw::Null,
-        });
-    }
-    Ok(())
-}
-
 /// What is fetched, one part after the other.
 struct Plans {
     orders: Orders,
-    /// The key of the analysis whose rows come next.
+    /// What the keys of the rows that come next begin with.
     analysis: Option<Vec<u8>>,
 }
 
@@ -177,12 +182,12 @@ impl Plans {
                     }
                 }
             }
-            let Some((analysis, planned)) = self.orders.analyses.take()? else {
+            let Some((key, planned)) = self.orders.analyses.take()? else {
                 self.analysis = None;
                 return Ok((!plan.rows.is_empty()).then_some(plan));
             };
             plan.push(RecordKind::Analysis, planned);
-            self.analysis = Some(analysis);
+            self.analysis = Some(self.orders.analysis_key.of(key));
         }
     }
 }
@@ -190,26 +195,26 @@ impl Plans {
 /// Rows that are to be fetched together, in the order in which they are wanted.
 #[derive(Default)]
 struct Plan {
-    rows: Vec<(RecordKind, Place)>,
+    rows: Vec<(RecordKind, Planned)>,
     bytes: u64,
 }
 
 impl Plan {
     fn push(&mut self, kind: RecordKind, planned: Planned) {
-        self.rows.push((kind, planned.place));
         self.bytes += planned.bytes;
+        self.rows.push((kind, planned));
     }
 
     fn is_full(&self) -> bool {
         self.bytes >= FETCHED_BYTES || self.rows.len() >= FETCHED_ROWS
     }
 
-    /// The statement that fetches those of one table; none where there are none.
+    /// The statement that fetches those of one table, each with its place; none where there are none.
     fn statement(&self, table: &Table) -> Option<String> {
-        let places = self.rows.iter().filter(|(kind, _)| *kind == table.kind).map(|(_, place)| *place);
-        let columns: Vec<_> = table.columns.iter().map(|column| format!(", t.{}", quote(&column.name))).collect();
+        let places = self.rows.iter().filter(|(kind, _)| *kind == table.kind).map(|(_, row)| row.place);
+        let columns: Vec<_> = table.columns.iter().map(|column| format!("t.{}, ", quote(&column.name))).collect();
         at_places(places).map(|condition| {
-            format!("SELECT t.tableoid, t.ctid{} FROM {} t WHERE {condition}", columns.concat(), table.relation)
+            format!("SELECT {}t.tableoid, t.ctid FROM {} t WHERE {condition}", columns.concat(), table.relation)
         })
     }
 }

@@ -6,16 +6,11 @@ use crate::{Error, Result};
 
 /// The rows of a query.
 pub(super) fn rows(client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryRow>> {
-    let messages = client.simple_query(sql)?;
-    Ok(messages.into_iter().filter_map(row).collect())
-}
-
-/// The row that a message brings, if it is one.
-pub(super) fn row(message: SimpleQueryMessage) -> Option<SimpleQueryRow> {
-    match message {
+    let row = |message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
-    }
+    };
+    Ok(client.simple_query(sql)?.into_iter().filter_map(row).collect())
 }
 
 /// A column of a row; NULL is empty.

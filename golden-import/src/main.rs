@@ -30,8 +30,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use golden::Result;
 use golden::cli::{Reporter, Stream, finish, generate};
+use mimalloc::MiMalloc;
 
 use crate::cli::Cli;
+
+/// Records are made on the threads that parse and freed on the one that writes.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

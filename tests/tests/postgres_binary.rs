@@ -15,7 +15,7 @@ const TYPES: &[(&str, &str)] = &[
     ("bigint", "-9223372036854775808|9223372036854775807|-?[1-9][0-9]{0,17}|0"),
     (
         "real",
-        "NaN|-?Infinity|-?0|-?[1-9](\\.[0-9]{1,6})?e-?(37|[12]?[0-9])|-?[0-9]{1,3}\\.[0-9]{1,3}|1e-45|3\\.4028235e38",
+        "NaN|-?Infinity|-?0|-?[1-9](\\.[0-9]{1,6})?e-?(37|[12]?[0-9])|-?[0-9]{1,3}\\.[0-9]{1,3}|1e-45|3\\.4028235e38|33554448|33554450|8\\.999999e9|3\\.4366718e10|7\\.038531e-26",
     ),
     (
         "double precision",
@@ -86,6 +86,7 @@ fn go_over(types: &[(&'static str, &'static str)], cases: u32) {
         to.sql("TRUNCATE analyses, chunks");
         sandbox.sh(&format!("golden-export --quiet --force --db '{}' --output golden.json", from.url())).ok();
         sandbox.sh(&format!("golden-import --no-embed --db '{}' golden.json", to.url())).ok();
+        sandbox.sh(&format!("golden-verify --db '{}' golden.json", to.url())).ok();
         for table in ["analyses", "chunks"] {
             let query = format!("SET TimeZone = 'UTC'; SELECT t::text FROM {table} t ORDER BY id");
             prop_assert_eq!(to.rows(&query), from.rows(&query));

@@ -171,6 +171,25 @@ fn a_padded_id_is_found_from_a_column_that_pads_nothing() {
 }
 
 #[test]
+fn only_blanks_are_padding() {
+    let Some(server) = Postgres::shared() else { return };
+    let tables = "CREATE TABLE analyses (id char(5) PRIMARY KEY, status text);
+                  CREATE TABLE chunks (id integer PRIMARY KEY, analysis_id text, tags text[])";
+    let [from, to] = [(), ()].map(|()| server.database(Pgvector::Absent));
+    from.sql(tables);
+    from.sql(
+        "INSERT INTO analyses VALUES ('ab', 'completed'), (E'ab\\t', 'completed');
+         INSERT INTO chunks VALUES (1, 'ab', '{a}'), (2, E'ab\\t', '{b}')",
+    );
+    to.sql(tables);
+    let sandbox = Sandbox::new();
+    sandbox.sh(&format!("golden-export --quiet --db '{}' --output golden.json", from.url())).ok();
+    sandbox.sh(&format!("golden-import --no-embed --db '{}' golden.json", to.url())).ok();
+    let rows = "SELECT c::text FROM chunks c ORDER BY id";
+    assert_eq!(to.rows(rows), from.rows(rows));
+}
+
+#[test]
 fn one_id_in_two_spellings_is_refused_where_no_key_keeps_it_single() {
     let Some(server) = Postgres::shared() else { return };
     let empty = Empty::new(server);

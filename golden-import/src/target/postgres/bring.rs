@@ -138,13 +138,15 @@ impl PostgresSession<'_> {
         }
     }
 
-    /// A table that this transaction has made bears its number.
-    fn age(&mut self, table: &Table) -> Result<Age> {
-        let is_new = self.holds(&format!(
-            "SELECT xmin::text::bigint = txid_current() % 4294967296 FROM pg_catalog.pg_class WHERE oid = {}::regclass",
-            literal(&table.relation)
-        ))?;
-        Ok(if is_new { Age::New } else { Age::Old })
+    /// What the age of the tables will be once those that are not there are made. Frozen rows are there for every
+    /// reader: were some of the tables old, one that began before would see a part.
+    pub(super) fn age(&mut self, job: &Job<'_>) -> Result<Age> {
+        for table in job.schema.tables() {
+            if self.holds(&format!("SELECT to_regclass({}) IS NOT NULL", literal(&table.relation)))? {
+                return Ok(Age::Old);
+            }
+        }
+        Ok(Age::New)
     }
 
     /// Copies the staged records into the target's own table, if that is the way they go; how many.
@@ -155,8 +157,8 @@ impl PostgresSession<'_> {
         }
         let tuples = job.tuples()?;
         let mut rows = Rows::new(job, covered)?.filled();
-        let age = self.age(table)?;
-        let copied = self.copy(&format!("{}({})", table.relation, rows.columns()), tuples.format(), age, |copy| {
+        let into = format!("{}({})", table.relation, rows.columns());
+        let copied = self.copy(&into, tuples.format(), self.age, |copy| {
             while let Some(row) = rows.next()? {
                 copy.write_all(row).context(|| CANNOT_SEND)?;
             }

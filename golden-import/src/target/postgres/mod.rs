@@ -22,6 +22,7 @@ use postgres::{SimpleQueryMessage, SimpleQueryRow};
 use rusqlite::types::Value as Stored;
 
 use self::bring::Route;
+use self::copy::Age;
 use self::server::Lent;
 pub use self::server::{DatabaseServer, files};
 use super::{Dialect, Fate, Purpose, Session};
@@ -47,11 +48,13 @@ pub struct PostgresSession<'c> {
     /// Whether a transaction has begun.
     is_open: bool,
     route: Route,
+    /// Of the tables that are filled.
+    age: Age,
 }
 
 impl<'c> PostgresSession<'c> {
     fn new(client: Lent<'c>, patience: Duration, name: String) -> Self {
-        Self { client, patience, name, is_open: false, route: Route::Compared }
+        Self { client, patience, name, is_open: false, route: Route::Compared, age: Age::Old }
     }
 
     /// Keeps writers away from the tables that are changed, and from those that refer to them.
@@ -102,6 +105,7 @@ impl Session for PostgresSession<'_> {
 
     fn begin_change(&mut self, job: &Job<'_>, tables: &[String], purpose: Purpose) -> Result<()> {
         self.begin(purpose)?;
+        self.age = self.age(job)?;
         self.create(tables)?;
         if purpose == Purpose::Change {
             self.lock_tables(job)?;

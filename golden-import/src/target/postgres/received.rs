@@ -57,8 +57,10 @@ impl<'c> Received<'c> {
 
     /// Appends so many bytes to the row.
     fn append(&mut self, length: usize) -> Result<()> {
-        let start = self.row.len();
-        self.row.resize(start + length, 0);
-        self.reader.read_exact(&mut self.row[start..]).map_err(server_error)
+        // Room is made for what has come, not for what the server says will.
+        match self.reader.by_ref().take(length as u64).read_to_end(&mut self.row).map_err(server_error)? {
+            read if read == length => Ok(()),
+            _ => Err(Error::environment("the server's rows ended in the middle of one")),
+        }
     }
 }

@@ -77,7 +77,9 @@ impl Analyses {
         let tuples = job.tuples()?.read(RecordKind::Analysis)?;
         let id = job.schema.analyses.columns.iter().enumerate().find(|(_, column)| column.field == "id");
         let (column, id) = id.ok_or_else(|| Error::usage("the table of analyses has no id"))?;
-        let is_padded = matches!(id.affinity, Affinity::Typed(Type::One(Scalar::Padded(_))));
+        // In binary form both columns are of the same type.
+        let is_padded = job.tuples()?.format() == CopyFormat::Text
+            && matches!(id.affinity, Affinity::Typed(Type::One(Scalar::Padded(_))));
         Ok(Self { tuples, column, is_padded, number: 0, id: Vec::new() })
     }
 
@@ -89,8 +91,14 @@ impl Analyses {
             self.number = tuple.analysis;
             self.id.clear();
             let id = tuple.column(self.column);
-            push_raw(id.map(|id| if self.is_padded { id.trim_ascii_end() } else { id }), &mut self.id);
+            push_raw(id.map(|id| if self.is_padded { unpadded(id) } else { id }), &mut self.id);
         }
         Ok(Values(&self.id))
     }
+}
+
+/// Without the blanks at its end, and with whatever else is there.
+fn unpadded(id: &[u8]) -> &[u8] {
+    let length = id.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+    id.get(..length).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike}
 use rusqlite::types::Value as Stored;
 
 use super::numeric;
-use super::spelling::{FarDate, far_date, time_of_day};
+use super::spelling::{FarDate, far_date, real, shortest, time_of_day};
 use super::types::Scalar;
 use crate::document::time::{self, Fraction, spell};
 
@@ -34,7 +34,7 @@ pub(super) fn write(scalar: Scalar, stored: &Stored, bytes: &mut Vec<u8>) -> boo
             let width = (64 - most.leading_zeros() as usize).div_ceil(8);
             bytes.extend_from_slice(&integer.to_be_bytes()[8 - width.min(8)..]);
         }
-        (Scalar::Float4, Stored::Real(double)) => bytes.extend_from_slice(&(*double as f32).to_be_bytes()),
+        (Scalar::Float4, Stored::Real(double)) => bytes.extend_from_slice(&real(*double).to_be_bytes()),
         (Scalar::Float8, Stored::Real(double)) => bytes.extend_from_slice(&double.to_be_bytes()),
         (Scalar::Numeric(_), Stored::Real(double)) => numeric::write_special(*double, bytes),
         (Scalar::Numeric(_), Stored::Text(text)) => return numeric::write(text, bytes).is_some(),
@@ -73,7 +73,7 @@ pub(super) fn read(scalar: Scalar, bytes: &[u8]) -> Option<Stored> {
             4 => i64::from(i32::from_be_bytes(bytes.try_into().ok()?)),
             _ => integer()?,
         }),
-        Scalar::Float4 => scalar.read(&f32::from_be_bytes(bytes.try_into().ok()?).to_string()),
+        Scalar::Float4 => Stored::Real(shortest(f32::from_be_bytes(bytes.try_into().ok()?))),
         Scalar::Float8 => Stored::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
         Scalar::Numeric(_) => numeric::read(bytes)?,
         Scalar::Bytea => Stored::Blob(bytes.to_vec()),

@@ -86,7 +86,7 @@ impl CopyFormat {
         row.clear();
         match self {
             Self::Text => {}
-            Self::Binary => row.extend_from_slice(&u16::try_from(columns).unwrap_or(u16::MAX).to_be_bytes()),
+            Self::Binary => row.extend_from_slice(&u16::try_from(columns).unwrap_or(0).to_be_bytes()),
         }
     }
 

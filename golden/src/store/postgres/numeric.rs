@@ -29,22 +29,24 @@ pub(super) fn write(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
             i16::try_from(i64::try_from(integer.len().div_ceil(WIDTH)).ok()? - i64::try_from(leading).ok()? - 1).ok()?
         }
     };
-    bytes.extend(u16::try_from(significant.len()).ok()?.to_be_bytes());
+    let [count, scale] = [u16::try_from(significant.len()).ok()?, u16::try_from(fraction.len()).ok()?];
+    bytes.extend(count.to_be_bytes());
     bytes.extend(weight.to_be_bytes());
     bytes.extend(sign.to_be_bytes());
-    bytes.extend(u16::try_from(fraction.len()).ok()?.to_be_bytes());
+    bytes.extend(scale.to_be_bytes());
     bytes.extend(significant.iter().flat_map(|group| group.to_be_bytes()));
     Some(())
 }
 
 /// Appends what is no number, or none that ends.
 pub(super) fn write_special(double: f64, bytes: &mut Vec<u8>) {
-    let sign = match double {
-        f64::INFINITY => INFINITE,
-        f64::NEG_INFINITY => NEGATIVE_INFINITE,
-        _ => NAN,
+    // The server sends infinities with this scale, which says nothing.
+    let (sign, scale) = match double {
+        f64::INFINITY => (INFINITE, 32),
+        f64::NEG_INFINITY => (NEGATIVE_INFINITE, 32),
+        _ => (NAN, 0),
     };
-    bytes.extend([0, 0, sign, 0].iter().flat_map(|part: &u16| part.to_be_bytes()));
+    bytes.extend([0, 0, sign, scale].iter().flat_map(|part: &u16| part.to_be_bytes()));
 }
 
 /// Reads a number.

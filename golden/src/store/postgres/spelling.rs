@@ -23,7 +23,18 @@ pub(super) fn hex_of_bytes(bytes: &[u8]) -> String {
 
 /// A number as `real` holds it: the shortest that means the same there.
 pub(super) fn float4(double: f64) -> f64 {
-    (double as f32).to_string().parse().unwrap_or(double)
+    shortest(real(double))
+}
+
+/// The `real` that a number becomes: the nearest to its digits, as the server reads them. The nearest to the double may
+/// be the one beside it.
+pub(super) fn real(double: f64) -> f32 {
+    format!("{double:e}").parse().unwrap_or(f32::NAN)
+}
+
+/// The shortest number that means the same as a `real`. The server's own spelling may be another one.
+pub(super) fn shortest(real: f32) -> f64 {
+    real.to_string().parse().unwrap_or(f64::NAN)
 }
 
 /// Numbers are written out; one with a larger exponent would take far more room than it came in. Doubles need 324.

@@ -8,7 +8,7 @@ use rusqlite::types::Value as Stored;
 
 use super::array;
 use super::spelling::{
-    bytes_of_hex, date, float4, hex_of_bytes, jsonb_refuses, numeric, raw_date, time_of_day, timestamp,
+    bytes_of_hex, date, float4, hex_of_bytes, jsonb_refuses, numeric, raw_date, shortest, time_of_day, timestamp,
 };
 use crate::store::affinity::{Affinity, whole};
 use crate::store::codec::{Codec, TimestampForm, UuidForm};
@@ -143,7 +143,8 @@ impl Scalar {
         match self {
             Self::Boolean => Stored::Integer(i64::from(spelled == "t")),
             Self::Integer(_) => spelled.parse().map_or_else(|_| text(), Stored::Integer),
-            Self::Float4 | Self::Float8 => spelled.parse().map_or_else(|_| text(), Stored::Real),
+            Self::Float4 => spelled.parse().map_or_else(|_| text(), |real| Stored::Real(shortest(real))),
+            Self::Float8 => spelled.parse().map_or_else(|_| text(), Stored::Real),
             Self::Numeric(_) if spelled.ends_with(['N', 'y']) => spelled.parse().map_or_else(|_| text(), Stored::Real),
             Self::Bytea => bytes_of_hex(spelled).map_or_else(text, Stored::Blob),
             Self::Timestamp(_) => Stored::Text(timestamp::of_spelled(spelled)),

@@ -56,17 +56,19 @@ impl RenderedChunk {
         let strings: usize = fields.values().filter_map(Value::as_str).map(str::len).sum();
         let room = strings + strings / 16 + 64 * (fields.len() + 2);
         let mut canonical = Vec::with_capacity(room);
-        let values = write_members(fields, &mut canonical);
+        let mut values = write_members(fields, &mut canonical);
+        values.sort_unstable_by_key(|(name, _)| *name);
         let digest = Digest::of(&canonical);
         let mut text = Vec::with_capacity(room);
         text.push(b'{');
         for (name, value) in ordered(RecordKind::Chunk, fields) {
             layout.line(CHUNK_DEPTH + 1, &mut text);
             layout.key(name, &mut text);
-            match values.iter().find(|(other, _)| *other == name) {
-                // Its text is most of a chunk, and looks alike in both forms.
-                Some((_, written)) if value.is_string() => text.extend_from_slice(&canonical[written.clone()]),
-                _ => layout.value(value, CHUNK_DEPTH + 1, &mut text),
+            // Its text is most of a chunk, and looks alike in both forms.
+            let found = values.binary_search_by_key(&name, |(name, _)| *name).ok().filter(|_| value.is_string());
+            match found.and_then(|index| values.get(index)) {
+                Some((_, written)) => text.extend_from_slice(&canonical[written.clone()]),
+                None => layout.value(value, CHUNK_DEPTH + 1, &mut text),
             }
             text.push(b',');
         }

@@ -169,17 +169,20 @@ fn size(table: &Table, alias: &str) -> String {
     let sizes = table.columns.iter().filter_map(|column| {
         let name = format!("{alias}.{}", quote(&column.name));
         match column.affinity {
-            Affinity::Typed(Type::One(Scalar::Text(_) | Scalar::Bytea)) => {
-                Some(format!("coalesce(octet_length({name}), 0)::bigint"))
-            }
-            Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array(_)) => {
-                Some(format!("4 * coalesce(pg_column_size({name}), 0)::bigint"))
-            }
+            Affinity::Typed(Type::One(Scalar::Text(_))) => Some(format!("coalesce(octet_length({name}), 0)::bigint")),
+            // Two digits each.
+            Affinity::Typed(Type::One(Scalar::Bytea)) => Some(format!("2 * coalesce(octet_length({name}), 0)::bigint")),
+            _ if is_compressed(column) => Some(format!("4 * coalesce(pg_column_size({name}), 0)::bigint")),
             _ => None,
         }
     });
     let fixed = format!("{}", 32 * table.columns.len());
     sizes.chain([fixed]).collect::<Vec<_>>().join(" + ")
+}
+
+/// Whether only reading a column's values tells how long they are.
+pub(super) fn is_compressed(column: &Column) -> bool {
+    matches!(column.affinity, Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array(_)))
 }
 
 /// Makes sort keys out of rows.

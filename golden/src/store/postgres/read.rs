@@ -1,11 +1,11 @@
 //! Reads the dataset in normal form's order: rows are fetched by their places, some hundreds at a time, and
 //! leave this thread as they are spelled. What they mean is worked out elsewhere, on all cores.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
-use super::keys::{AnalysisKey, Orders, Planned, condition, order_rows};
+use super::keys::{AnalysisKey, Orders, Planned, condition, is_compressed, order_rows};
 use super::place::Place;
 use crate::document::RecordKind;
 use crate::store::batch::{BATCH_BYTES, Batch};
@@ -86,7 +86,9 @@ impl<'c> Rows<'c> {
             let fetched = fetch(self.client, self.schema, &plan)?;
             is_wanted = put_in_order(self.schema, plan, fetched, &mut batch, emit)?;
         }
-        emit(batch);
+        if is_wanted {
+            emit(batch);
+        }
         Ok(self.client.batch_execute(ANY_WAY)?)
     }
 }
@@ -148,9 +150,19 @@ fn put_in_order(
         if begins && batch.len() >= BATCH_BYTES && !emit(std::mem::take(batch)) {
             return Ok(false);
         }
-        batch.push_sent(kind, row, usize::try_from(planned.bytes).unwrap_or(usize::MAX));
+        let bytes = size(table, &row, planned.bytes)?;
+        batch.push_sent(kind, row, bytes);
     }
     Ok(true)
+}
+
+/// How many bytes a row has: what lies compressed on the server may be far more than was known beforehand.
+fn size(table: &Table, row: &SimpleQueryRow, planned: u64) -> Result<usize> {
+    let mut bytes = usize::try_from(planned).unwrap_or(usize::MAX);
+    for (index, _) in table.columns.iter().enumerate().filter(|(_, column)| is_compressed(column)) {
+        bytes = bytes.saturating_add(row.try_get(index)?.map_or(0, str::len));
+    }
+    Ok(bytes)
 }
 
 fn lost(table: &Table) -> Error {
@@ -188,6 +200,9 @@ impl Plans {
             };
             plan.push(RecordKind::Analysis, planned);
             self.analysis = Some(self.orders.analysis_key.of(key));
+            if plan.is_full() {
+                return Ok(Some(plan));
+            }
         }
     }
 }
@@ -220,8 +235,12 @@ impl Plan {
 }
 
 /// The SQL condition for rows at these places, aliased `t`; none where there are none. A table that is made of
-/// others has rows of one place in each: those that nobody asked for are not looked at.
+/// others has rows of one place in each: those of tables that nobody asked for stay there.
 pub(super) fn at_places(places: impl Iterator<Item = Place>) -> Option<String> {
-    let places: Vec<_> = places.map(|place| format!("\"({},{})\"", place.block, place.line)).collect();
-    (!places.is_empty()).then(|| format!("t.ctid = ANY ('{{{}}}'::tid[])", places.join(",")))
+    let (tables, places): (BTreeSet<_>, Vec<_>) =
+        places.map(|place| (place.table.to_string(), format!("\"({},{})\"", place.block, place.line))).unzip();
+    let tables = tables.into_iter().collect::<Vec<_>>().join(",");
+    (!places.is_empty()).then(|| {
+        format!("t.tableoid = ANY ('{{{tables}}}'::oid[]) AND t.ctid = ANY ('{{{}}}'::tid[])", places.join(","))
+    })
 }

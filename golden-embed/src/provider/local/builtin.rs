@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::bert::{Arithmetic, Bert};
 use super::network::Network;
 use super::tokens::{Marks, Tokens};
-use super::{Loaded, Local, Model, WINDOWS, joined};
+use super::{Loaded, Local, Model, WINDOWS, joined, windows};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::Norm;
@@ -65,7 +65,7 @@ fn local<const N: usize>(
             Ok(Loaded { tokens: joined(tokens)?, network: Network::Bert(network) })
         })
     };
-    Local { info, model: Model::new(Box::new(load)), threads, windows: cli.batch.map_or(WINDOWS, usize::from) }
+    Local { info, model: Model::new(Box::new(load)), threads, windows: windows(cli.batch, WINDOWS) }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod onnx;
 mod tensors;
 mod tokens;
 
+use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::LazyLock;
 use std::thread::ScopedJoinHandle;
@@ -30,6 +31,14 @@ use crate::norm::{Norm, to_unit};
 /// The most texts that one thread takes at a time, and the most windows that go through the network at once: more
 /// are no faster, for what they hold no longer fits into the processor's caches.
 const WINDOWS: usize = 8;
+
+/// As many as may be asked for: memory is bounded whatever `--batch` says.
+const MOST_WINDOWS: usize = 32;
+
+/// How many texts and windows to take at a time, given what was asked for, and what is usual.
+fn windows(asked: Option<NonZeroUsize>, usual: usize) -> usize {
+    asked.map_or(usual, NonZeroUsize::get).min(MOST_WINDOWS)
+}
 
 /// A model on this machine.
 pub struct Local {

@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::guard::guarded;
 use super::network::{Network, Onnx, Pooling};
 use super::tokens::{Marks, Tokens};
-use super::{Loaded, Local, Model, WINDOWS, lengths};
+use super::{Loaded, Local, Model, WINDOWS, lengths, windows};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::Norm;
@@ -73,7 +73,7 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
         },
         model: Model::new(Box::new(|| Ok(Loaded { tokens, network }))),
         threads: cli.threads(),
-        windows: cli.batch.map_or_else(|| (TOKENS / max_tokens).clamp(1, WINDOWS), usize::from),
+        windows: windows(cli.batch, (TOKENS / max_tokens).clamp(1, WINDOWS)),
     })
 }
 

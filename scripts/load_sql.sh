@@ -88,8 +88,8 @@ code=0
 "${engine}_sql" >/dev/null 2>"$errors" || code=$?
 if ((code)); then
   cat "$errors" >&2
-  # psql tells by 2 that the server, not the dump, is to blame.
-  [[ $engine-$code == postgres-2 ]] && code=3 || code=1
+  # psql tells by 2 that the server, not the dump, is to blame; nor is it where a program was killed.
+  [[ $engine-$code == postgres-2 ]] || ((code > 128)) && code=3 || code=1
   fail "$(code_of "$(<"$errors")" "$code")" 'the dump could not be loaded; the database is as it was'
 fi
 

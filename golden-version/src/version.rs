@@ -9,7 +9,6 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::cli::NewVersionArgs;
 use crate::table_file::Contents;
 
 /// How far a version has come.
@@ -137,15 +136,15 @@ pub struct DatasetVersion {
 }
 
 impl DatasetVersion {
-    /// A version that nobody works on yet.
-    pub fn begun(dataset: &str, new: &NewVersionArgs, job: String) -> Self {
+    /// A version that nobody works on yet, and of which nothing is said.
+    pub fn begun(dataset: &str, tag: &str, job: &str) -> Self {
         Self {
             id: Uuid::new_v4().to_string(),
             dataset: dataset.to_owned(),
-            tag: new.tag.clone(),
+            tag: tag.to_owned(),
             created_at: Moment::now(),
-            created_by_job: Some(job),
-            description: new.description.clone(),
+            created_by_job: Some(job.to_owned()),
+            description: None,
             parent: None,
             status: Status::Pending,
             row_count: None,

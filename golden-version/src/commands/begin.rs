@@ -23,13 +23,12 @@ pub fn run(arguments: &cli::Begin, reporter: &Reporter) -> Result<ExitCode> {
     let mut place = Place::open(&arguments.dataset.place, Intent::Write, reporter)?;
     place.ensure_tables()?;
     let dataset = arguments.dataset.dataset.as_str();
+    let cli::NewVersionArgs { tag, description } = &arguments.version;
     let store = place.store.as_mut();
-    let job = Job::of("begin")
-        .named(&arguments.job)
-        .with("dataset", Some(dataset))
-        .with("tag", Some(arguments.version.tag.as_str()));
+    let job = Job::of("begin").named(&arguments.job).with("dataset", Some(dataset)).with("tag", Some(tag.as_str()));
     let mut job = Running::begin(store, job, reporter)?;
-    let version = DatasetVersion::begun(dataset, &arguments.version, job.id().to_owned());
+    let mut version = DatasetVersion::begun(dataset, tag, job.id());
+    version.description.clone_from(description);
     let inserted = insert(store, &version, &mut job);
     job.end(store, inserted, reporter)?;
     reporter.report(&State::of(&version), false)?;

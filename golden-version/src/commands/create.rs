@@ -38,7 +38,8 @@ fn create(place: &mut Place, arguments: &cli::Create, job: &mut Running, reporte
     store.begin(Access::Change(dataset))?;
     let chain = Chain::read(store, dataset)?;
     let form = RowForm::new(chain.table(store, &arguments.table)?)?;
-    let mut version = DatasetVersion::begun(dataset, &arguments.version, job.id().to_owned());
+    let mut version = DatasetVersion::begun(dataset, &arguments.version.tag, job.id());
+    version.description.clone_from(&arguments.version.description);
     version.status = Status::InProgress;
     catalog::insert_version(store, &version)?;
     let sealed = sealed::seal(store, &place.folder, &chain, version, form, Until::Table, reporter)?;

@@ -13,6 +13,7 @@ command -v shellcheck >/dev/null || missing+=(shellcheck)
 command -v restic >/dev/null || missing+=(restic)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
 command -v strace >/dev/null || missing+=(strace)
+command -v pgbouncer >/dev/null || missing+=(pgbouncer)
 command -v unshare >/dev/null || missing+=(util-linux)
 python3 -c 'import ensurepip, sqlite3' 2>/dev/null || missing+=(python3 python3-venv)
 # FAISS is compiled for faiss-index: its tests need this, the other programs do not.

@@ -282,7 +282,7 @@ fn is_root() -> bool {
 }
 
 /// A program run by nobody, if need be.
-fn unprivileged(program: &Path) -> Command {
+pub(crate) fn unprivileged(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }

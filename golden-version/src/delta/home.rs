@@ -47,9 +47,10 @@ impl Home {
     /// A folder in which there is something else: whoever cleans a table removes what it does not know.
     pub fn make(&self) -> Result<()> {
         let log = self.root.join(LOG);
-        if self.bucket.is_none() && !log.is_dir() && self.root.is_dir() {
+        if self.bucket.is_none() && self.root.is_dir() {
             let mut entries = fs::read_dir(&self.root).context(|| format!("cannot read {}", self.root.display()))?;
-            if entries.next().is_some() {
+            // The log is looked for last: another publisher makes it before anything else, and perhaps just now.
+            if entries.next().is_some() && !log.is_dir() {
                 let what = format!("{} is neither empty nor a published table", self.root.display());
                 return Err(Error::usage(what).guidance("publish into a folder of its own"));
             }

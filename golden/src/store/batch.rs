@@ -2,10 +2,11 @@
 
 use std::str::Utf8Error;
 
-use ::postgres::SimpleQueryRow;
+use ::postgres::Row;
 use rusqlite::types::Value as Stored;
 use serde_json::Value;
 
+use super::postgres;
 use super::schema::{Column, Schema, Table};
 use crate::document::{Fields, RecordKind, id_text};
 use crate::store::quote;
@@ -24,7 +25,7 @@ pub(super) struct Batch {
     /// allocation a value.
     bytes: Vec<u8>,
     /// PostgreSQL's rows, and how many bytes they have.
-    sent: Vec<SimpleQueryRow>,
+    sent: Vec<Row>,
     sent_bytes: usize,
 }
 
@@ -52,14 +53,14 @@ enum Kept {
 impl Batch {
     /// How much memory it takes, roughly.
     pub(super) fn len(&self) -> usize {
-        (self.bytes.len() + self.values.len() * size_of::<Kept>()).saturating_add(self.sent_bytes)
+        self.bytes.len() + self.values.len() * size_of::<Kept>() + self.sent_bytes
     }
 
-    /// Appends a row of about so many bytes, whose columns are first those of its table.
-    pub(super) fn push_sent(&mut self, kind: RecordKind, row: SimpleQueryRow, bytes: usize) {
+    /// Appends a row whose columns are first those of its table.
+    pub(super) fn push_sent(&mut self, kind: RecordKind, row: Row) {
         self.kinds.push(kind);
+        self.sent_bytes += row.raw_size_bytes();
         self.sent.push(row);
-        self.sent_bytes = self.sent_bytes.saturating_add(bytes);
     }
 
     /// Begins a row; its columns follow, in their table's order.
@@ -95,7 +96,7 @@ pub(super) struct BatchRows<'b> {
     kinds: &'b [RecordKind],
     values: &'b [Kept],
     bytes: &'b [u8],
-    sent: std::slice::Iter<'b, SimpleQueryRow>,
+    sent: std::slice::Iter<'b, Row>,
 }
 
 impl<'b> BatchRows<'b> {
@@ -116,12 +117,13 @@ impl<'b> BatchRows<'b> {
         let mut not_utf8 = None;
         for (index, column) in table.columns.iter().enumerate() {
             let stored = match sent {
-                Some(row) => row.try_get(index)?.map_or(Stored::Null, |spelled| column.read(spelled)),
-                None => self.kept().unwrap_or_else(|_| {
-                    not_utf8 = Some(column);
-                    Stored::Null
-                }),
+                Some(row) => postgres::stored(column, row, index),
+                None => self.kept().ok(),
             };
+            let stored = stored.unwrap_or_else(|| {
+                not_utf8 = Some(column);
+                Stored::Null
+            });
             fields.extend(column.decode(stored).map(|value| (column.field.clone(), value)));
         }
         let fields = Fields::from_iter(fields);

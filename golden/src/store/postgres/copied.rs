@@ -62,11 +62,6 @@ impl<'c> Copied<'c> {
         };
         Ok(range.clone().and_then(|range| self.text.get(range)))
     }
-
-    /// A column of the row; NULL is empty.
-    pub fn text(&self, column: usize) -> Result<&str> {
-        Ok(self.get(column)?.unwrap_or_default())
-    }
 }
 
 /// What the server said, where it was the server who said something.

@@ -4,12 +4,13 @@
 //! keys that all databases share, in a sorter that spills to a temporary file. So the server needs no room to
 //! sort in, no right to make temporary tables, and no idea of how the format compares values.
 
-use ::postgres::Client;
+use ::postgres::fallible_iterator::FallibleIterator;
+use ::postgres::{Client, Row};
 use serde_json::Value;
 
-use super::copied::Copied;
 use super::place::Place;
-use super::sql::{number, parse_number, rows, text};
+use super::row::{asked, stored};
+use super::sql::{number, rows, text};
 use super::types::{Scalar, Type};
 use crate::document::{RecordKind, id_text, order};
 use crate::spill::{Sorted, Sorter};
@@ -143,12 +144,13 @@ pub(super) fn order_rows(
         refuse_duplicates(client, table, &from)?;
     }
     let mut keys = Keys::new(schema, table, analysis_key);
-    let mut found = Copied::query(client, &format!("SELECT {} FROM {from}", keys.query(table)))?;
+    let sql = format!("SELECT {} FROM {from}", keys.query(table));
+    let mut found = client.query_raw(sql.as_str(), [] as [&str; 0])?;
     let mut sorter = Sorter::new(MEMORY);
     let (mut rows, mut lies_in_order) = (0, true);
     let mut last = Vec::new();
-    while found.advance()? {
-        let (key, bytes) = keys.of_row(&found)?;
+    while let Some(row) = found.next()? {
+        let (key, bytes) = keys.of_row(&row)?;
         sorter.push(key, &bytes.to_be_bytes())?;
         rows += 1;
         lies_in_order &= last.as_slice() < key && Place::of_key(&last) < Place::of_key(key);
@@ -169,20 +171,18 @@ fn size(table: &Table, alias: &str) -> String {
     let sizes = table.columns.iter().filter_map(|column| {
         let name = format!("{alias}.{}", quote(&column.name));
         match column.affinity {
-            Affinity::Typed(Type::One(Scalar::Text(_))) => Some(format!("coalesce(octet_length({name}), 0)::bigint")),
-            // Two digits each.
-            Affinity::Typed(Type::One(Scalar::Bytea)) => Some(format!("2 * coalesce(octet_length({name}), 0)::bigint")),
-            _ if is_compressed(column) => Some(format!("4 * coalesce(pg_column_size({name}), 0)::bigint")),
+            Affinity::Typed(Type::One(Scalar::Text(_) | Scalar::Bytea)) => {
+                Some(format!("coalesce(octet_length({name}), 0)::bigint"))
+            }
+            // What lies compressed on the server may be far more.
+            Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array(_)) => {
+                Some(format!("4 * coalesce(pg_column_size({name}), 0)::bigint"))
+            }
             _ => None,
         }
     });
-    let fixed = format!("{}", 32 * table.columns.len());
+    let fixed = format!("{}::bigint", 32 * table.columns.len());
     sizes.chain([fixed]).collect::<Vec<_>>().join(" + ")
-}
-
-/// Whether only reading a column's values tells how long they are.
-pub(super) fn is_compressed(column: &Column) -> bool {
-    matches!(column.affinity, Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array(_)))
 }
 
 /// Makes sort keys out of rows.
@@ -210,7 +210,7 @@ impl<'s> Keys<'s> {
     fn query(&self, table: &Table) -> String {
         let sorted_by = |alias: &'static str, columns: &[&Column]| -> Vec<String> {
             let place = ["tableoid", "ctid"].map(|name| format!("{alias}.{name}"));
-            let values = columns.iter().map(|column| format!("{alias}.{}", quote(&column.name)));
+            let values = columns.iter().map(|column| asked(alias, column));
             place.into_iter().chain(values).collect()
         };
         let mut asked = sorted_by("p", &self.analyses);
@@ -220,36 +220,35 @@ impl<'s> Keys<'s> {
     }
 
     /// The key of a row: its analysis's, and its own behind that. And its size.
-    fn of_row(&mut self, row: &Copied<'_>) -> Result<(&[u8], u64)> {
-        let analysis = Place::parse(row.text(0)?, row.text(1)?)?;
+    fn of_row(&mut self, row: &Row) -> Result<(&[u8], i64)> {
+        let analysis = Place::read(row, 0)?;
         let mut column = 2;
         match self.analysis {
             Some((known, len)) if known == analysis => self.key.truncate(len),
             _ => {
                 self.key.clear();
-                push(row, column, &self.analyses, &mut self.key)?;
+                push(row, column, &self.analyses, &mut self.key);
                 analysis.push(&mut self.key);
                 self.analysis = Some((analysis, self.key.len()));
             }
         }
         column += self.analyses.len();
         if let Some(children) = &self.children {
-            let place = Place::parse(row.text(column)?, row.text(column + 1)?)?;
-            push(row, column + 2, children, &mut self.key)?;
+            let place = Place::read(row, column)?;
+            push(row, column + 2, children, &mut self.key);
             place.push(&mut self.key);
             column += 2 + children.len();
         }
-        Ok((&self.key, parse_number(row.text(column)?)?))
+        Ok((&self.key, row.try_get(column)?))
     }
 }
 
 /// Appends the sort key of columns.
-fn push(row: &Copied<'_>, first: usize, columns: &[&Column], key: &mut Vec<u8>) -> Result<()> {
-    for (at, column) in (first..).zip(columns) {
-        let value = row.get(at)?.and_then(|spelled| column.decode(column.read(spelled)));
+fn push(row: &Row, first: usize, columns: &[&Column], key: &mut Vec<u8>) {
+    for (index, column) in (first..).zip(columns) {
+        let value = stored(column, row, index).and_then(|stored| column.decode(stored));
         order::push_key(value.as_ref(), key);
     }
-    Ok(())
 }
 
 /// Where the database does not keep ids apart, a document must not take two rows for one record.

@@ -2,6 +2,7 @@
 
 mod array;
 mod binary;
+mod by_place;
 mod connect;
 mod copied;
 mod format;
@@ -12,6 +13,7 @@ mod passfile;
 mod place;
 mod query;
 mod read;
+mod row;
 mod server;
 mod service;
 mod spelling;
@@ -29,6 +31,7 @@ pub use format::{CopyFormat, Values, push_raw};
 pub use introspect::{has_table, relation, schema};
 pub(super) use query::statuses;
 pub(super) use read::Rows;
+pub(super) use row::stored;
 pub use server::Server;
 pub use types::{Digits, Scalar, Type};
 pub(super) use vectors::has_notes;

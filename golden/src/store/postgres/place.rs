@@ -1,8 +1,10 @@
 //! Where a row is.
 
-use ::postgres::SimpleQueryRow;
+use std::fmt;
 
-use super::sql::text;
+use ::postgres::Row;
+
+use super::row::Raw;
 use crate::{Error, Result};
 
 /// Where a row is: its table's number, since a table may be made of others, and its place there.
@@ -17,18 +19,16 @@ impl Place {
     /// How many bytes it takes at the end of a key.
     pub(super) const LEN: usize = 10;
 
-    /// The place that two columns of a row say.
-    pub(super) fn read(row: &SimpleQueryRow, column: usize) -> Result<Self> {
-        Self::parse(text(row, column)?, text(row, column + 1)?)
-    }
-
-    /// Reads `tableoid` and `ctid`, which is spelled `(block,line)`.
-    pub(super) fn parse(table: &str, spelled: &str) -> Result<Self> {
-        let place = spelled.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')?.split_once(','));
-        let wrong = || Error::environment(format!("the server answered `{spelled}` where the place of a row belongs"));
-        let (block, line) = place.ok_or_else(wrong)?;
-        let table = table.parse().map_err(|_| wrong())?;
-        Ok(Self { table, block: block.parse().map_err(|_| wrong())?, line: line.parse().map_err(|_| wrong())? })
+    /// The place that two columns of a row say: `tableoid` and `ctid`.
+    pub(super) fn read(row: &Row, column: usize) -> Result<Self> {
+        let table = row.try_get(column)?;
+        let Raw(place) = row.try_get(column + 1)?;
+        match *place {
+            [a, b, c, d, e, f] => {
+                Ok(Self { table, block: u32::from_be_bytes([a, b, c, d]), line: u16::from_be_bytes([e, f]) })
+            }
+            _ => Err(Error::environment("the server sent something else than the place of a row")),
+        }
     }
 
     /// Appends it to a key; places compare as their bytes do.
@@ -47,5 +47,12 @@ impl Place {
             block: u32::from_be_bytes([e, f, g, h]),
             line: u16::from_be_bytes([i, j]),
         })
+    }
+}
+
+/// As `ctid` is spelled.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({},{})", self.block, self.line)
     }
 }

@@ -1,11 +1,11 @@
 //! Smaller questions about a dataset: its statuses, its orphans, the texts that want vectors.
 
-use std::collections::HashMap;
-
 use ::postgres::Client;
+use rusqlite::types::Value as Stored;
 
-use super::place::Place;
-use super::read::{ANY_WAY, BY_PLACE, Rows, at_places};
+use super::by_place::{ANY_WAY, BY_PLACE, Fetcher};
+use super::read::Rows;
+use super::row::stored;
 use super::sql::{count, number, rows, text};
 use super::vectors;
 use crate::document::RecordKind;
@@ -62,9 +62,9 @@ impl Reader for Rows<'_> {
             (ChunkFilter::WithoutVector, Some(has_vector)) => format!("NOT ({has_vector})"),
             (ChunkFilter::WithoutVector, None) => return Err(no_place_for_vectors()),
         };
-        let columns = format!("t.tableoid, t.ctid, t.{}, t.{}", quote(&id.name), quote(&content.name));
         let mut chunks = self.orders()?.chunks;
         self.client.batch_execute(BY_PLACE)?;
+        let fetcher = Fetcher::prepare(self.client, table, [id, content], &condition)?;
         loop {
             let (mut places, mut bytes) = (Vec::new(), 0);
             while places.len() < FETCHED_ROWS && bytes < FETCHED_BYTES {
@@ -72,19 +72,16 @@ impl Reader for Rows<'_> {
                 places.push(planned.place);
                 bytes += planned.bytes;
             }
-            let Some(at) = at_places(places.iter().copied()) else {
+            if places.is_empty() {
                 return Ok(self.client.batch_execute(ANY_WAY)?);
-            };
-            let sql = format!("SELECT {columns} FROM {} t WHERE {at} AND {condition}", table.relation);
-            let mut found = HashMap::new();
-            for row in rows(self.client, &sql)? {
-                found.insert(Place::read(&row, 0)?, row);
             }
-            for row in places.iter().filter_map(|place| found.remove(place)) {
-                let chunk = row.try_get(2)?.and_then(|spelled| id.decode(id.read(spelled))).unwrap_or_default();
-                let Some(spelled) = row.try_get(3)? else { continue };
-                match content.read(spelled) {
-                    rusqlite::types::Value::Text(text) => each(chunk, &text)?,
+            let mut fetched = fetcher.fetch(self.client, places.iter().copied())?;
+            for place in places {
+                let Some(row) = fetched.take(place)? else { continue };
+                let chunk = stored(id, &row, 0).and_then(|stored| id.decode(stored)).unwrap_or_default();
+                match stored(content, &row, 1) {
+                    Some(Stored::Null) => {}
+                    Some(Stored::Text(text)) => each(chunk, &text)?,
                     _ => return Err(Error::data(format!("chunk {chunk}: its content is not text"))),
                 }
             }

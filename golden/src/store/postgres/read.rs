@@ -1,16 +1,15 @@
 //! Reads the dataset in normal form's order: rows are fetched by their places, some hundreds at a time, and
 //! leave this thread as they are spelled. What they mean is worked out elsewhere, on all cores.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeMap;
 
-use ::postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use ::postgres::Client;
 
-use super::keys::{AnalysisKey, Orders, Planned, condition, is_compressed, order_rows};
-use super::place::Place;
+use super::by_place::{ANY_WAY, BY_PLACE, Fetched, Fetcher};
+use super::keys::{AnalysisKey, Orders, Planned, condition, order_rows};
 use crate::document::RecordKind;
 use crate::store::batch::{BATCH_BYTES, Batch};
 use crate::store::dataset::{Counts, Selection};
-use crate::store::quote;
 use crate::store::schema::{Schema, Table};
 use crate::{Error, Result};
 
@@ -20,11 +19,12 @@ const FETCHED_BYTES: u64 = 1 << 20;
 /// How many rows are fetched at once, however small.
 const FETCHED_ROWS: usize = 2_000;
 
-/// Rows whose places are known are not looked for, which the server likes to do where a table is small.
-pub(super) const BY_PLACE: &str = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
+/// Rows come as they lie: where they are in order already, that shows, and spares work.
+const AS_THEY_LIE: &str = "SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0";
 
-/// Takes [`BY_PLACE`] back.
-pub(super) const ANY_WAY: &str = "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL jit TO DEFAULT";
+/// Takes [`AS_THEY_LIE`] back.
+const AS_THEY_COME: &str =
+    "SET LOCAL synchronize_seqscans TO DEFAULT; SET LOCAL max_parallel_workers_per_gather TO DEFAULT";
 
 /// A dataset on a server, read inside a transaction.
 pub(crate) struct Rows<'c> {
@@ -49,6 +49,7 @@ impl<'c> Rows<'c> {
 
     fn order(&mut self) -> Result<(Orders, Counts)> {
         let mut counts = Counts::default();
+        self.client.batch_execute(AS_THEY_LIE)?;
         let mut order = |table: &Table, analysis_key| -> Result<_> {
             let order = order_rows(self.client, self.schema, table, &self.condition, analysis_key)?;
             counts.set(table.kind, order.rows);
@@ -64,6 +65,7 @@ impl<'c> Rows<'c> {
             findings: self.schema.table(RecordKind::Finding).map(&mut order).transpose()?,
             artifacts: self.schema.artifacts.as_ref().map(order).transpose()?,
         };
+        self.client.batch_execute(AS_THEY_COME)?;
         Ok((orders, counts))
     }
 
@@ -80,10 +82,11 @@ impl<'c> Rows<'c> {
     pub(super) fn read(&mut self, emit: &mut dyn FnMut(Batch) -> bool) -> Result<()> {
         let mut plans = Plans { orders: self.orders()?, analysis: None };
         self.client.batch_execute(BY_PLACE)?;
+        let fetchers = fetchers(self.client, self.schema)?;
         let mut batch = Batch::default();
         let mut is_wanted = true;
         while is_wanted && let Some(plan) = plans.next()? {
-            let fetched = fetch(self.client, self.schema, &plan)?;
+            let fetched = plan.fetch(self.client, &fetchers)?;
             is_wanted = put_in_order(self.schema, plan, fetched, &mut batch, emit)?;
         }
         if is_wanted {
@@ -93,45 +96,9 @@ impl<'c> Rows<'c> {
     }
 }
 
-/// Fetches the planned rows, each table's in whichever order the server likes.
-fn fetch(client: &mut Client, schema: &Schema, plan: &Plan) -> Result<BTreeMap<RecordKind, Fetched>> {
-    let statements = schema.tables().filter_map(|table| Some((table.kind, plan.statement(table)?)));
-    let (mut kinds, statements): (VecDeque<_>, Vec<_>) = statements.unzip();
-    let mut fetched = BTreeMap::<_, Fetched>::new();
-    for message in client.simple_query(&statements.join("; "))? {
-        match (message, kinds.front()) {
-            (SimpleQueryMessage::Row(row), Some(kind)) => fetched.entry(*kind).or_default().rows.push_back(row),
-            (SimpleQueryMessage::CommandComplete(_), _) => drop(kinds.pop_front()),
-            _ => {}
-        }
-    }
-    Ok(fetched)
-}
-
-/// Rows of one table as the server sent them.
-#[derive(Default)]
-struct Fetched {
-    rows: VecDeque<SimpleQueryRow>,
-    /// Those that came before one that was wanted earlier.
-    passed: HashMap<Place, SimpleQueryRow>,
-}
-
-impl Fetched {
-    /// The row of this place. As a rule it is the next: the server likes to go from place to place, and so does a
-    /// document that was imported.
-    fn take(&mut self, wanted: Place) -> Result<Option<SimpleQueryRow>> {
-        if let Some(row) = self.passed.remove(&wanted) {
-            return Ok(Some(row));
-        }
-        while let Some(row) = self.rows.pop_front() {
-            let place = Place::read(&row, row.len().saturating_sub(2))?;
-            if place == wanted {
-                return Ok(Some(row));
-            }
-            self.passed.insert(place, row);
-        }
-        Ok(None)
-    }
+fn fetchers(client: &mut Client, schema: &Schema) -> Result<BTreeMap<RecordKind, Fetcher>> {
+    let fetcher = |table: &Table| Ok((table.kind, Fetcher::prepare(client, table, &table.columns, "true")?));
+    schema.tables().map(fetcher).collect()
 }
 
 /// Puts the fetched rows into the batch, which is handed out whenever it is full. False when nobody wants more.
@@ -150,19 +117,9 @@ fn put_in_order(
         if begins && batch.len() >= BATCH_BYTES && !emit(std::mem::take(batch)) {
             return Ok(false);
         }
-        let bytes = size(table, &row, planned.bytes)?;
-        batch.push_sent(kind, row, bytes);
+        batch.push_sent(kind, row);
     }
     Ok(true)
-}
-
-/// How many bytes a row has: what lies compressed on the server may be far more than was known beforehand.
-fn size(table: &Table, row: &SimpleQueryRow, planned: u64) -> Result<usize> {
-    let mut bytes = usize::try_from(planned).unwrap_or(usize::MAX);
-    for (index, _) in table.columns.iter().enumerate().filter(|(_, column)| is_compressed(column)) {
-        bytes = bytes.saturating_add(row.try_get(index)?.map_or(0, str::len));
-    }
-    Ok(bytes)
 }
 
 fn lost(table: &Table) -> Error {
@@ -224,23 +181,16 @@ impl Plan {
         self.bytes >= FETCHED_BYTES || self.rows.len() >= FETCHED_ROWS
     }
 
-    /// The statement that fetches those of one table, each with its place; none where there are none.
-    fn statement(&self, table: &Table) -> Option<String> {
-        let places = self.rows.iter().filter(|(kind, _)| *kind == table.kind).map(|(_, row)| row.place);
-        let columns: Vec<_> = table.columns.iter().map(|column| format!("t.{}, ", quote(&column.name))).collect();
-        at_places(places).map(|condition| {
-            format!("SELECT {}t.tableoid, t.ctid FROM {} t WHERE {condition}", columns.concat(), table.relation)
-        })
+    /// Fetches its rows.
+    fn fetch(
+        &self,
+        client: &mut Client,
+        fetchers: &BTreeMap<RecordKind, Fetcher>,
+    ) -> Result<BTreeMap<RecordKind, Fetched>> {
+        let of_kind = |(kind, fetcher): (&RecordKind, &Fetcher)| {
+            let rows = self.rows.iter().filter(|(row, _)| row == kind);
+            Ok((*kind, fetcher.fetch(client, rows.map(|(_, planned)| planned.place))?))
+        };
+        fetchers.iter().map(of_kind).collect()
     }
-}
-
-/// The SQL condition for rows at these places, aliased `t`; none where there are none. A table that is made of
-/// others has rows of one place in each: those of tables that nobody asked for stay there.
-pub(super) fn at_places(places: impl Iterator<Item = Place>) -> Option<String> {
-    let (tables, places): (BTreeSet<_>, Vec<_>) =
-        places.map(|place| (place.table.to_string(), format!("\"({},{})\"", place.block, place.line))).unzip();
-    let tables = tables.into_iter().collect::<Vec<_>>().join(",");
-    (!places.is_empty()).then(|| {
-        format!("t.tableoid = ANY ('{{{tables}}}'::oid[]) AND t.ctid = ANY ('{{{}}}'::tid[])", places.join(","))
-    })
 }

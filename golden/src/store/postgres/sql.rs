@@ -25,11 +25,7 @@ pub(super) fn truth(row: &SimpleQueryRow, column: usize) -> Result<bool> {
 
 /// A number of a row.
 pub(super) fn number(row: &SimpleQueryRow, column: usize) -> Result<u64> {
-    parse_number(text(row, column)?)
-}
-
-/// A number as the server spells it.
-pub(super) fn parse_number(text: &str) -> Result<u64> {
+    let text = text(row, column)?;
     text.parse().map_err(|_| Error::environment(format!("the server answered `{text}` where a number belongs")))
 }
 

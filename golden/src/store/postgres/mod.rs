@@ -9,6 +9,7 @@ mod format;
 mod introspect;
 mod keys;
 mod numeric;
+mod options;
 mod passfile;
 mod place;
 mod query;

@@ -191,26 +191,6 @@ fn without_seals(mut value: Value) -> Value {
 }
 
 #[test]
-fn many_rows_of_any_size_take_little_memory() {
-    let Some(server) = Postgres::shared() else { return };
-    let database = server.database(Pgvector::Absent);
-    // 300 MB that compress to little on the server, rows of 1 MB among them, and 60,000 small ones.
-    database.sql(
-        "CREATE TABLE analyses (id int PRIMARY KEY, created_at timestamptz, notes jsonb);
-         CREATE TABLE chunks (id int PRIMARY KEY, analysis_id int, content text, chunk_index int);
-         INSERT INTO analyses SELECT n, now(), jsonb_build_object('a', repeat('x', 100000)) FROM generate_series(1, 400) n;
-         INSERT INTO chunks SELECT n, n % 400 + 1, repeat('y', CASE WHEN n % 300 = 0 THEN 1000000 ELSE 1000 END), n
-             FROM generate_series(1, 60000) n",
-    );
-    let sandbox = Sandbox::new();
-    let mut command = sandbox.command("golden-export");
-    command.args(["--quiet", "--compact", "--db", &database.url()]).stdout(std::process::Stdio::null());
-    let used = wait4::Wait4::wait4(&mut command.spawn().expect("golden-export")).expect("an end");
-    assert!(used.status.success());
-    assert!(used.rusage.maxrss < 96 << 20, "{} MiB", used.rusage.maxrss >> 20);
-}
-
-#[test]
 fn a_small_dataset_without_indexes_or_extension() {
     let Some(server) = Postgres::shared() else { return };
     let database = server.database(Pgvector::Absent);

@@ -14,11 +14,13 @@ use crate::store::schema::Schema;
 use crate::{Context, Error, Result};
 
 /// What a transaction begins with: values are spelled in the one way that [`super::Type::read`] knows, nothing
-/// is hidden by a policy, and no limit of the server's ends it half-way.
+/// is hidden by a policy, a table is read from its beginning even while others read it, and no limit of the server's
+/// ends it half-way.
 pub const SPELLING: &str = "\
     SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'iso_8601';
     SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; SET LOCAL standard_conforming_strings = on;
     SET LOCAL lc_monetary = 'C'; SET LOCAL row_security = off; SET LOCAL cursor_tuple_fraction = 1;
+    SET LOCAL synchronize_seqscans = off;
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;";
 
 /// Connects to a server.

@@ -1,5 +1,6 @@
 //! What is tried again, how often, and when it is given up.
 
+use std::thread;
 use std::time::Duration;
 
 use golden_tests::Sandbox;
@@ -70,6 +71,33 @@ fn the_service_says_how_long_to_wait() {
         let server = at_first(service, 1, || Reply::Json(429, vec![("Retry-After", "3600".into())], json!({})));
         let run = service.embed(&sandbox, &server, "--batch 3 --in-flight 1").exits(3).one_error();
         run.says("3600 seconds").says("status 429");
+    }
+}
+
+/// What one request is told holds for all: also for those that others send, and for the next after it is given up.
+#[test]
+fn a_service_that_asks_to_be_left_alone_is_left_alone_by_all() {
+    let pause = Duration::from_secs(2);
+    for (options, refused) in [("--in-flight 3", 0), ("--in-flight 1 --retries 0 --keep-going", 1)] {
+        let sandbox = Sandbox::new();
+        let texts = texts(&sandbox, 60);
+        let server = Server::start(move |request, before| match before {
+            0 if request.is_post() => Reply::Json(429, vec![("Retry-After", "2".into())], json!({})),
+            _ => {
+                // So that the others have something to ask all the while.
+                thread::sleep(Duration::from_millis(50));
+                Service::OpenAi.well(request)
+            }
+        });
+        let run = Service::OpenAi.embed(&sandbox, &server, &format!("--batch 1 {options}"));
+        let failed = run.text().lines().filter(|line| line.contains("\"error\"")).count();
+        assert_eq!((run.text().lines().count(), failed), (texts.len(), refused), "{run}");
+        let posts = server.posts();
+        let since = |post: &Request| post.at - posts[0].at;
+        // What is under way when the service says so still comes: nothing does once it must have been heard.
+        let too_early = posts.iter().filter(|post| (pause / 2..pause).contains(&since(post))).count();
+        assert_eq!(too_early, 0, "{options}");
+        assert!(posts.iter().any(|post| since(post) >= pause), "{options}");
     }
 }
 

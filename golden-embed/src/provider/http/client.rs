@@ -157,19 +157,21 @@ impl Client {
                 Err(Trouble::Passing { what, wait }) => (what, wait),
             };
             failed += 1;
-            if let Some(wait) = wait.filter(|wait| *wait > LONGEST_PAUSE) {
-                let why = format!("{what}; it asks to be left alone for {}", counted(wait.as_secs(), "second"));
-                return Err(Failure::Final(self.about(&why).guidance("try again later")));
+            if let Some(wait) = wait {
+                if wait > LONGEST_PAUSE {
+                    let why = format!("{what}; it asks to be left alone for {}", counted(wait.as_secs(), "second"));
+                    return Err(Failure::Final(self.about(&why).guidance("try again later")));
+                }
+                // Also if this request is given up: the others would be turned away, too.
+                self.pace.hold(wait);
             }
             if failed > self.retries {
                 let attempts = if failed == 1 { "once".to_owned() } else { format!("{failed} times") };
                 let error = self.about(&format!("{what} (tried {attempts})"));
                 return Err(Failure::Final(error.guidance("does the service run, and is --url right?")));
             }
-            match wait {
-                // The others would be turned away, too.
-                Some(wait) => self.pace.hold(wait),
-                None => std::thread::sleep(retry::pause(failed)),
+            if wait.is_none() {
+                std::thread::sleep(retry::pause(failed));
             }
         }
     }

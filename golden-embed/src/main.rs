@@ -1,5 +1,6 @@
 //! `golden-embed`: text to vectors, JSON lines both ways.
 
+mod ahead;
 mod answer;
 mod batches;
 mod cache;

@@ -1,13 +1,12 @@
-//! A run: lines are read ahead, embedded window by window, and answered in their order.
+//! A run: lines are embedded window by window, and answered in their order.
 
 use std::io::{BufWriter, Write};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
 
 use golden::cli::{Input, InputProgress, Reporter};
 use golden::{Error, Kind, Result};
 use serde_json::value::RawValue;
 
+use crate::ahead::Ahead;
 use crate::answer::{Answer, Embedding, Encoding, Hex};
 use crate::batches::{self, Done, Next};
 use crate::cache::{self, Cache, Cached, Key};
@@ -16,14 +15,6 @@ use crate::lines::{Line, Lines};
 use crate::norm::{Norm, to_unit};
 use crate::provider::{Caching, Fit, LongText, Outcome, Provider};
 use crate::report::Report;
-
-/// How many batches' worth of texts a window holds for each that is under way, and how many texts at least: enough
-/// to find texts of like length, and to keep all workers busy while the last batches of it end.
-const BATCHES_PER_WORKER: usize = 4;
-const WINDOW_TEXTS: usize = 256;
-
-/// The most bytes of text in a window, unless its last lines are longer.
-const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 
 /// A run of the program.
 pub struct Session<'a> {
@@ -84,21 +75,10 @@ impl<'a> Session<'a> {
 
     /// Answers every line of the input on standard output.
     pub fn run(mut self, input: Input, reporter: &Reporter) -> Result<Report> {
-        let mut lines = Lines::new(input.reader, self.max_line);
-        let (sender, receiver) = sync_channel(1);
-        // Not a scoped thread: a run that ends early must not wait for input that may never come.
-        thread::spawn(move || {
-            loop {
-                let chunk = lines.chunk();
-                let is_last = !matches!(&chunk, Ok(lines) if !lines.is_empty());
-                if sender.send(chunk).is_err() || is_last {
-                    break;
-                }
-            }
-        });
+        let lines = Ahead::start(Lines::new(input.reader, self.max_line), self.provider.shape());
         let progress = InputProgress::start(reporter, "embedding", "texts", input.length);
         let mut out = BufWriter::new(std::io::stdout());
-        let answered = self.answer_all(&receiver, &mut out, &progress);
+        let answered = self.answer_all(lines, &mut out, &progress);
         drop(progress);
         // What was answered before a failure is of use.
         out.flush()?;
@@ -106,37 +86,15 @@ impl<'a> Session<'a> {
         Ok(self.report)
     }
 
-    fn answer_all(
-        &mut self,
-        lines: &Receiver<Result<Vec<Line>>>,
-        out: &mut impl Write,
-        progress: &InputProgress,
-    ) -> Result<()> {
-        let shape = self.provider.shape();
-        let most = shape.at_once.saturating_mul(shape.texts).saturating_mul(BATCHES_PER_WORKER).max(WINDOW_TEXTS);
-        let mut read = Ok(());
-        while let Ok(first) = lines.recv() {
-            let (mut window, mut bytes) = (Vec::new(), 0);
-            let mut next = Some(first);
-            while let Some(chunk) = next {
-                match chunk {
-                    Ok(chunk) if chunk.is_empty() => break,
-                    Ok(chunk) => {
-                        bytes += chunk.iter().map(|line| line.text.as_ref().map_or(0, String::len)).sum::<usize>();
-                        window.extend(chunk);
-                    }
-                    Err(error) => {
-                        // The lines before it are answered first.
-                        read = Err(error);
-                        break;
-                    }
-                }
-                next = if window.len() < most && bytes < WINDOW_BYTES { lines.try_recv().ok() } else { None };
+    fn answer_all(&mut self, mut lines: Ahead, out: &mut impl Write, progress: &InputProgress) -> Result<()> {
+        loop {
+            let window = lines.window()?;
+            if window.is_empty() {
+                return Ok(());
             }
             self.answer_window(window, out, progress)?;
             out.flush()?;
         }
-        read
     }
 
     /// Embeds the texts of a window, and writes its answers as far as they are complete.
@@ -210,11 +168,11 @@ impl<'a> Session<'a> {
     /// Keeps vectors for the next run.
     fn keep(&mut self, done: &[(&Wanted, Outcome)]) {
         let Some(cache) = &mut self.cache else { return };
-        let entry = |(wanted, outcome): &'_ (&Wanted, Outcome)| match outcome {
-            Outcome::Vector { vector, fit } => Some((wanted.key, vector.clone(), *fit)),
+        let made = done.iter().filter_map(|(wanted, outcome)| match outcome {
+            Outcome::Vector { vector, fit } => Some((wanted.key, vector.as_slice(), *fit)),
             Outcome::Refused(_) => None,
-        };
-        cache.put(&done.iter().filter_map(entry).collect::<Vec<_>>());
+        });
+        cache.put(&made.collect::<Vec<_>>());
     }
 
     /// The state that an outcome makes, if the provider keeps its word.
@@ -226,7 +184,8 @@ impl<'a> Session<'a> {
         let dimension = *self.dimension.get_or_insert(vector.len());
         if vector.len() != dimension || vector.is_empty() {
             let wrong = format!("a vector came back with {} numbers, not {dimension}", vector.len());
-            return Err(Error::environment(wrong));
+            return Err(Error::environment(wrong)
+                .guidance("does the model have vectors of another length? look at --dimensions and --model"));
         }
         if !vector.iter().all(|number| number.is_finite()) {
             return Ok(State::Failed(Kind::Data, "the vector holds a number that is not finite".into()));

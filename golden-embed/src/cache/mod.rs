@@ -100,7 +100,7 @@ impl Cache {
     }
 
     /// Keeps vectors.
-    pub fn put(&mut self, entries: &[(Key, Vec<f32>, Fit)]) {
+    pub fn put(&mut self, entries: &[(Key, &[f32], Fit)]) {
         let identity = self.identity.clone();
         self.attempt(|open| {
             let transaction = open.connection.unchecked_transaction()?;

@@ -142,6 +142,13 @@ mod tests {
     #[test]
     fn no_batch_has_more_texts_or_tokens_than_there_may_be() {
         let texts = [vec!["longtext"; 3], vec!["a"; 17]].concat();
-        assert_eq!(sizes(&texts, 1, 8, 8), [1, 1, 1, 8, 8, 1]);
+        assert_eq!(sizes(&texts, 1, 20, 8), [1, 1, 1, 8, 8, 1], "tokens");
+        assert_eq!(sizes(&texts, 1, 5, 8), [1, 1, 1, 5, 5, 5, 2], "texts");
+    }
+
+    #[test]
+    fn texts_of_like_length_go_together_the_longest_first() {
+        let shape = Shape { at_once: 1, texts: 2, tokens: usize::MAX, order: Order::LongestFirst };
+        assert_eq!(cut(&Shaped(shape), &["a", "long", "bb", "longer"]), [[3, 1], [2, 0]]);
     }
 }

@@ -187,3 +187,19 @@ impl Ids {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_remembered_for_so_many_lines() {
+        let mut ids = Ids::default();
+        let lines = REMEMBERED as u64;
+        assert!((1..=lines).all(|line| ids.add(&line.to_string(), line).is_none()));
+        assert_eq!(ids.add("1", lines + 1), Some(1));
+        assert_eq!(ids.add("another", lines + 1), None);
+        assert_eq!(ids.add("1", lines + 2), None, "the oldest is forgotten");
+        assert_eq!(ids.lines.len(), REMEMBERED);
+    }
+}

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use golden::document::Digest;
 use golden_tests::Sandbox;
 use serde_json::{Value, json};
 use wait4::Wait4;
@@ -140,9 +141,13 @@ fn an_identity_changes_with_the_vectors_and_with_nothing_else() {
     let builtin = info("");
     assert_eq!(info("--normalize --long error"), builtin, "its vectors have length 1, and refusing changes none");
     assert_ne!(info("--long mean"), builtin);
+    let service = "--provider openai --url http://127.0.0.1:1 --model m --dimensions 8";
+    assert_ne!(info(&format!("{service} --normalize")), info(service), "nobody knows the length of its vectors");
     let (name, digest) = builtin.split_once('@').expect("name@digest");
     assert_eq!((name, digest.len()), ("all-MiniLM-L6-v2-int8", 12));
     let info = sandbox.sh("golden-embed --info").ok().json();
+    let settings = Digest::of(info["settings"].to_string().as_bytes()).to_string();
+    assert_eq!(digest, &settings[..12], "of what it says of itself");
     assert_eq!(
         (&info["dimension"], &info["max_tokens"], &info["provider"]),
         (&json!(384), &json!(256), &json!("builtin"))

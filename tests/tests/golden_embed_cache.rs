@@ -54,9 +54,12 @@ fn the_users_own_cache_is_the_default() {
     sandbox.sh("env -u HOME golden-embed --json texts").ok().says("\"embedded\": 1");
     sandbox.sh("XDG_CACHE_HOME=/proc/none golden-embed texts").ok().says("without a cache");
     sandbox.sh("golden-embed --cache /proc/none/cache texts").exits(3).one_error();
-    // Feature hashing is as fast as looking up.
-    sandbox.sh("HOME=$PWD/new golden-embed --provider hash --quiet texts").ok();
-    assert!(!sandbox.path("new").exists());
+    // Feature hashing and static models are as fast as looking up.
+    let fixed = concat!("static:", env!("CARGO_MANIFEST_DIR"), "/fixtures/embedding/static");
+    for provider in ["hash", fixed] {
+        sandbox.sh(&format!("HOME=$PWD/new golden-embed --provider {provider} --quiet texts")).ok();
+        assert!(!sandbox.path("new").exists());
+    }
 }
 
 #[test]
@@ -119,8 +122,12 @@ fn it_is_looked_into_and_pruned() {
     sandbox.sh("golden-embed --cache-stats --cache cache").ok();
     sandbox.sh(EMBED).ok();
     let stats = sandbox.sh("golden-embed --cache-stats --json --cache cache").ok().json();
-    assert_eq!(stats["models"][0]["vectors"], json!(4));
+    let model = |stats: &Value| stats["models"][0].clone();
+    assert_eq!((&model(&stats)["vectors"], &model(&stats)["bytes"]), (&json!(4), &json!(4 * 384 * 4)));
+    assert_eq!(stats["file_bytes"], json!(sandbox.read("cache").len()));
     sandbox.sql("cache", "UPDATE entries SET used = used - 10");
+    let stats = sandbox.sh("golden-embed --cache-stats --json --cache cache").ok().json();
+    assert_eq!(model(&stats)["unused_days"], json!(10));
     // What is found is used: its day is noted.
     sandbox.sh("head -n 3 texts > three; golden-embed --quiet --cache cache three").ok();
     sandbox.sh("golden-embed --cache-prune 5d --dry-run --cache cache").ok().says("would remove 1 ");
@@ -128,5 +135,10 @@ fn it_is_looked_into_and_pruned() {
     sandbox.sh("golden-embed --cache-prune 5d --cache cache").ok().says("removed 1 of 4 vectors");
     sandbox.sh("golden-embed --cache-prune 4kB --cache cache").ok().says("removed 1 of 3 vectors");
     assert_eq!(made_and_found(&sandbox.sh(EMBED).ok()), (2, 2));
+    // What was used longest ago goes first, not what was made first.
+    sandbox.sql("cache", "UPDATE entries SET used = used - 10");
+    sandbox.sh("head -n 3 texts > three; golden-embed --quiet --cache cache three").ok();
+    sandbox.sh("golden-embed --cache-prune 5kB --cache cache").ok().says("removed 1 of 4 vectors");
+    assert_eq!(made_and_found(&sandbox.sh("golden-embed --json --cache cache three").ok()), (0, 3));
     sandbox.sh("golden-embed --cache-prune often --cache cache").exits(2);
 }

@@ -7,13 +7,14 @@ mod local;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use golden::{Error, Result};
+use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::identity::Info;
 
 pub use self::http::ServiceArgs;
-pub use self::local::LongText;
 
 /// What makes vectors of texts: a model on this machine, or a service.
 ///
@@ -89,6 +90,27 @@ pub enum Fit {
     Whole,
     /// The text is longer than the model takes.
     Long,
+}
+
+/// What is done with a text that is longer than the model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LongText {
+    /// Embed its beginning
+    Truncate,
+    /// Embed all of it, stretch by stretch, and take the mean
+    Mean,
+    /// Refuse it
+    Error,
+}
+
+impl LongText {
+    /// How it enters an identity: refusing changes no vector.
+    pub fn setting(self) -> Value {
+        match self {
+            Self::Truncate | Self::Error => "truncate".into(),
+            Self::Mean => "mean".into(),
+        }
+    }
 }
 
 /// A provider as the command line names it.

@@ -88,9 +88,11 @@ fn the_identity_is_the_models_and_holds_no_address() {
         let same_text = matches!(service, Service::OpenAi | Service::Voyage);
         assert_eq!(usual == identity(service, "r2", ""), same_text, "{service:?}");
     }
-    let typed = |kind: &str| identity(Service::Voyage, "", &format!("--input-type {kind}"));
-    assert_ne!(typed("query"), typed("document"));
-    assert_ne!(typed("query"), identity(Service::Voyage, "", ""));
+    for service in [Service::Voyage, Service::Tei] {
+        let typed = |kind: &str| identity(service, "r1", &format!("--input-type {kind}"));
+        assert_ne!(typed("query"), typed("document"));
+        assert_ne!(typed("query"), identity(service, "r1", ""));
+    }
     for service in [Service::Voyage, Service::Ollama, Service::Tei] {
         assert_ne!(identity(service, "r1", "--long error"), identity(service, "r1", ""));
     }
@@ -105,13 +107,18 @@ fn a_dimension_that_nobody_knows_is_asked_for() {
         let texts = texts(&sandbox, 3);
         let server = Server::start(move |request, _| service.well(request));
         let model = if service == Service::Tei { "" } else { "--model m" };
-        let ask = |arguments: &str| {
-            let mut bash = sandbox.bash(&service.command(&server, &format!("{model} {arguments}")));
+        let ask = |server: &Server, arguments: &str| {
+            let mut bash = sandbox.bash(&service.command(server, &format!("{model} {arguments}")));
             bash.env(service.variable(), KEY);
-            sandbox.run(bash).ok()
+            sandbox.run(bash)
         };
-        assert_eq!(ask("--info").json()["dimension"], DIMENSION);
-        assert_embedded(&ask(""), &texts);
+        assert_eq!(ask(&server, "--info").ok().json()["dimension"], DIMENSION);
+        assert_embedded(&ask(&server, "").ok(), &texts);
+        let empty = Server::start(move |request, _| match request.is_post() {
+            true => Reply::ok(service.answer(vec![(0, json!([]))])),
+            false => service.well(request),
+        });
+        ask(&empty, "--info").exits(3).one_error().says("hold no numbers").says("--url");
     }
     // Where it is documented, nothing is sent.
     let sandbox = Sandbox::new();

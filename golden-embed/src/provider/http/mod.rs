@@ -163,14 +163,20 @@ impl Service {
         let mut said = self.dialect.describe(&self.client)?;
         let dimension = match said.info.dimension {
             Some(dimension) => dimension,
-            None => {
-                let vectors = self.dialect.embed(&self.client, &[PROBE]).map_err(Failure::into_error)?;
-                vectors.first().map_or(0, Vec::len)
-            }
+            None => self.found_dimension()?,
         };
         said.info.dimension = Some(dimension);
         said.info.settings.insert("dimension", dimension.into());
         Ok(known.insert(said).clone())
+    }
+
+    /// How many numbers its vectors have, as one shows.
+    fn found_dimension(&self) -> Result<usize> {
+        let vectors = self.dialect.embed(&self.client, &[PROBE]).map_err(Failure::into_error)?;
+        match vectors.first().map_or(0, Vec::len) {
+            0 => Err(self.client.useless("its vectors hold no numbers").into_error()),
+            dimension => Ok(dimension),
+        }
     }
 }
 
@@ -213,17 +219,21 @@ mod tests {
     #[test]
     fn batches_keep_to_what_is_documented() {
         let shape = |arguments: &str| {
-            let all = format!("golden-embed --url http://127.0.0.1:1 --model m {arguments}");
+            let all = format!("golden-embed --url http://127.0.0.1:1 {arguments}");
             let cli = Cli::try_parse_from(all.split(' ')).unwrap_or_else(|error| panic!("{error}"));
             let crate::provider::Choice::Service(name) = cli.provider else { panic!("{arguments}") };
             let shape = Service::open(name, &cli).unwrap_or_else(|error| panic!("{error}")).shape();
             (shape.texts, shape.tokens)
         };
-        assert_eq!(shape("--provider openai --batch 5000"), (2048, 300_000));
-        assert_eq!(shape("--provider voyage --batch 5000"), (1000, 120_000));
-        assert_eq!(shape("--provider ollama --batch 5000"), (5000, usize::MAX));
-        assert_eq!(shape("--provider tei --batch 5000"), (32, usize::MAX));
+        assert_eq!(shape("--provider openai"), (256, 300_000));
+        assert_eq!(shape("--provider voyage"), (128, 320_000));
+        assert_eq!(shape("--provider voyage --model voyage-3.5-lite"), (128, 1_000_000));
+        assert_eq!(shape("--provider ollama --model m"), (32, usize::MAX));
+        assert_eq!(shape("--provider tei"), (32, usize::MAX));
         assert_eq!(shape("--provider openai --batch 10").0, 10);
-        assert_eq!(shape("--provider openai").0, 256);
+        assert_eq!(shape("--provider openai --batch 5000").0, 2048);
+        assert_eq!(shape("--provider voyage --model m --batch 5000"), (1000, 120_000));
+        assert_eq!(shape("--provider ollama --model m --batch 5000").0, 5000);
+        assert_eq!(shape("--provider tei --batch 5000").0, 32);
     }
 }

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::folder::Folder;
 use super::tensors::{Tensor, Tensors};
-use super::tokens::{LongText, Marks, NO_WORD, Tokens};
+use super::tokens::{Marks, NO_WORD, Tokens};
 use crate::cli::Cli;
 use crate::identity::Info;
 use crate::norm::{Norm, to_unit};
-use crate::provider::{Caching, Order, Outcome, Provider, Shape};
+use crate::provider::{Caching, LongText, Order, Outcome, Provider, Shape};
 
 /// What model2vec takes where nobody says.
 const MAX_TOKENS: usize = 512;
@@ -48,14 +48,14 @@ impl Fixed {
         let config = folder.settings("config.json")?;
         let normalizes = config.get("normalize").and_then(Value::as_bool) == Some(true);
         let max_tokens = folder.number(&[("config.json", "max_length")])?.unwrap_or(MAX_TOKENS);
-        let mut tokens = Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::None)?;
+        let mut tokens =
+            Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::None).map_err(folder.about("tokenizer.json"))?;
         if cli.long != LongText::Mean {
             // As model2vec does before it tokenizes.
             let most = max_tokens * tokens.median_length();
             tokens = tokens.with_most_chars(most);
         }
-        let table = Table::read(&weights.bytes, tokens.unknown())
-            .map_err(|error| error.context(folder.path("model.safetensors").display()))?;
+        let table = Table::read(&weights.bytes, tokens.unknown()).map_err(folder.about("model.safetensors"))?;
         let settings = [
             ("weights", weights.sha256.into()),
             ("tokenizer", tokenizer.sha256.into()),
@@ -140,5 +140,24 @@ impl Table {
         }
         sum.iter_mut().for_each(|number| *number /= count as f32);
         (count > 0).then_some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_the_mean_of_what_its_tokens_stand_for() {
+        let rows = vec![1.0, 0.0, 0.0, 1.0, 4.0, 4.0];
+        let plain = Table { width: 2, rows, mapping: None, weights: None, unknown: Some(2) };
+        assert_eq!(plain.mean([0, 1].into_iter()), Some(vec![0.5, 0.5]));
+        assert_eq!(plain.mean([0, 2, 2].into_iter()), Some(vec![1.0, 0.0]), "what is unknown does not count");
+        assert_eq!(plain.mean([2].into_iter()), None);
+        assert_eq!(plain.mean([3].into_iter()), None, "of a token that the table does not have");
+        // Several tokens share a row, and each has a weight of its own.
+        let shared = Table { mapping: Some(vec![1, 1, 2]), weights: Some(vec![2.0, 4.0, 0.5]), unknown: None, ..plain };
+        assert_eq!(shared.mean([0, 1].into_iter()), Some(vec![0.0, 3.0]));
+        assert_eq!(shared.mean([2].into_iter()), Some(vec![2.0, 2.0]));
     }
 }

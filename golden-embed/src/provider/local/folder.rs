@@ -33,6 +33,12 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// Says of an error which file it is about.
+    pub fn about(&self, name: &str) -> impl Fn(Error) -> Error {
+        let path = self.path(name);
+        move |error| error.context(path.display())
+    }
+
     /// A file that must be there.
     pub fn read(&self, name: &str) -> Result<Contents> {
         let path = self.path(name);

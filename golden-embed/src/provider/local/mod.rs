@@ -22,7 +22,6 @@ pub use self::builtin::{builtin, builtin_fast};
 pub use self::fixed::Fixed;
 use self::network::Network;
 pub use self::onnx::onnx;
-pub use self::tokens::LongText;
 use self::tokens::Tokens;
 use super::{Fit, Order, Outcome, Provider, Shape};
 use crate::identity::Info;
@@ -32,12 +31,10 @@ use crate::norm::{Norm, to_unit};
 /// are no faster, for what they hold no longer fits into the processor's caches.
 const WINDOWS: usize = 8;
 
-/// As many as may be asked for: memory is bounded whatever `--batch` says.
-const MOST_WINDOWS: usize = 32;
-
-/// How many texts and windows to take at a time, given what was asked for, and what is usual.
+/// How many texts and windows to take at a time, given what was asked for and what is usual: memory is bounded whatever
+/// is asked for.
 fn windows(asked: Option<NonZeroUsize>, usual: usize) -> usize {
-    asked.map_or(usual, NonZeroUsize::get).min(MOST_WINDOWS)
+    asked.map_or(usual, |asked| asked.get().min(4 * usual))
 }
 
 /// A model on this machine.
@@ -121,5 +118,17 @@ impl Provider for Local {
             Err(why) => Outcome::Refused(why),
         };
         Ok(fits.into_iter().zip(sums).map(outcome).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_were_asked_for_but_no_more_than_memory_allows() {
+        let windows = |asked, usual| super::windows(NonZeroUsize::new(asked), usual);
+        assert_eq!((windows(0, 8), windows(3, 8), windows(1000, 8)), (8, 3, 32));
+        assert_eq!(windows(1000, 1), 4, "of texts that are long");
     }
 }

@@ -130,3 +130,17 @@ impl Pooling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Pooling;
+
+    #[test]
+    fn the_vectors_of_all_tokens_become_one() {
+        let pooled = |pooling: Pooling| pooling.pool(&[1.0, 5.0, 3.0, 2.0, 2.0, 2.0], 2);
+        assert_eq!(pooled(Pooling::Mean), [2.0, 3.0]);
+        assert_eq!(pooled(Pooling::Cls), [1.0, 5.0]);
+        assert_eq!(pooled(Pooling::Max), [3.0, 5.0]);
+        assert_eq!(pooled(Pooling::LastToken), [2.0, 2.0]);
+    }
+}

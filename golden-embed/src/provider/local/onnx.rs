@@ -41,17 +41,20 @@ pub fn onnx(path: &Path, cli: &Cli) -> Result<Local> {
         return Err(Error::data(format!("{} is damaged, cut short or no ONNX file", folder.path(file).display())));
     }
     let model = guarded(|| ModelOptions::with_all_ops().prepack_weights(true).load(weights.bytes))
-        .map_err(|error| error.context(folder.path(file).display()))?;
+        .map_err(folder.about(file))?;
     let model = model.map_err(|error| {
         Error::data(format!("cannot load {}: {error}", folder.path(file).display()))
             .guidance("weights in a file of their own beside model.onnx are not read: put them into it")
     })?;
-    let network = Network::Onnx(Onnx::new(model, cli.threads(), modules.pooling)?);
-    let tokens = Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::Added)?.with_prompt(&prompt);
+    let network = Onnx::new(model, cli.threads(), modules.pooling).map_err(folder.about(file))?;
+    let network = Network::Onnx(network);
+    let tokens = Tokens::new(&tokenizer.bytes, max_tokens, cli.long, Marks::Added)
+        .map_err(folder.about("tokenizer.json"))?
+        .with_prompt(&prompt);
     // The model is asked once: its folder may say anything.
-    let ids = tokens.of("dimension").map_err(Error::data)?.windows;
+    let ids = tokens.of("dimension").map_err(Error::data).map_err(folder.about("tokenizer.json"))?.windows;
     let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
-    let probe = network.run(&ids).map_err(|error| error.context(folder.path(file).display()))?;
+    let probe = network.run(&ids).map_err(folder.about(file))?;
     let dimension = probe.first().map_or(0, Vec::len);
     let settings = [
         ("weights", weights.sha256.into()),
@@ -94,11 +97,14 @@ impl Modules {
                 "Normalize" => modules.norm = Norm::Unit,
                 "Pooling" => {
                     let file = format!("{}/config.json", text("path"));
-                    modules.pooling = pooling(&folder.settings(&file)?)
-                        .ok_or_else(|| Error::data(format!("{file}: no pooling that is known here")))?;
+                    modules.pooling = pooling(&folder.settings(&file)?).ok_or_else(|| {
+                        let wrong = format!("{} names no pooling that is known here", folder.path(&file).display());
+                        Error::data(wrong).guidance("known are mean, cls, max and lasttoken, one of them alone")
+                    })?;
                 }
                 other => {
-                    return Err(Error::data(format!("the model has a module `{other}`"))
+                    let listed = folder.path("modules.json");
+                    return Err(Error::data(format!("{} has a module `{other}`", listed.display()))
                         .guidance("known are Transformer, Pooling and Normalize"));
                 }
             }
@@ -135,13 +141,39 @@ fn prompt(folder: &Folder, input_type: Option<&str>) -> Result<String> {
     let prompts = config.get("prompts").and_then(Value::as_object);
     let find = |name: &str| prompts.and_then(|prompts| prompts.get(name)).and_then(Value::as_str).map(str::to_owned);
     let default = config.get("default_prompt_name").and_then(Value::as_str);
+    let file = folder.path(FILE);
+    let file = file.display();
     match (input_type, default) {
         (Some(name), _) => find(name).ok_or_else(|| {
             let names: Vec<_> = prompts.into_iter().flat_map(|prompts| prompts.keys()).map(String::as_str).collect();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Error::usage(format!("the model has no prompt `{name}` for --input-type; {FILE} has: {known}"))
+            Error::usage(format!("the model has no prompt `{name}` for --input-type; {file} has: {known}"))
         }),
-        (None, Some(name)) => find(name).ok_or_else(|| Error::data(format!("{FILE} has no prompt `{name}`"))),
+        (None, Some(name)) => find(name).ok_or_else(|| Error::data(format!("{file} has no prompt `{name}`"))),
         (None, None) => Ok(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pooling_is_named_in_the_older_form_or_the_newer() {
+        for name in ["mean", "cls", "max", "lasttoken"] {
+            let found = pooling(&json!({"pooling_mode": name, "include_prompt": true}));
+            assert_eq!(found.map(Pooling::name), Some(name));
+        }
+        let older = |flag: &str| pooling(&json!({"pooling_mode_mean_tokens": false, flag: true})).map(Pooling::name);
+        assert_eq!(older("pooling_mode_mean_tokens"), Some("mean"));
+        assert_eq!(older("pooling_mode_cls_token"), Some("cls"));
+        assert_eq!(older("pooling_mode_max_tokens"), Some("max"));
+        assert_eq!(older("pooling_mode_lasttoken"), Some("lasttoken"));
+        // Unknown, of no kind, and two side by side.
+        assert_eq!(older("pooling_mode_weightedmean_tokens"), None);
+        assert_eq!(pooling(&json!({"word_embedding_dimension": 384})), None);
+        assert_eq!(pooling(&json!({"pooling_mode_mean_tokens": true, "pooling_mode_sum_tokens": true})), None);
     }
 }

@@ -70,7 +70,54 @@ pub fn half(bits: u16) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::half;
+    use super::{Tensors, half};
+
+    /// A file with one tensor.
+    fn file(description: &str, data: &[u8]) -> Vec<u8> {
+        let header = format!(r#"{{"__metadata__": {{"format": "pt"}}, "it": {description}}}"#);
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+    }
+
+    fn numbers(kind: &str, data: &[u8]) -> Vec<f32> {
+        let description = format!(r#"{{"dtype": "{kind}", "shape": [2], "data_offsets": [0, {}]}}"#, data.len());
+        let file = file(&description, data);
+        let found = Tensors::read(&file).and_then(|tensors| tensors.find("it"));
+        found.expect("a whole file").expect("a tensor").numbers
+    }
+
+    #[test]
+    fn numbers_of_every_type_are_read() {
+        assert_eq!(numbers("F64", &[1.5_f64.to_le_bytes(), (-2.0_f64).to_le_bytes()].concat()), [1.5, -2.0]);
+        assert_eq!(numbers("F32", &[1.5_f32.to_le_bytes(), (-2.0_f32).to_le_bytes()].concat()), [1.5, -2.0]);
+        assert_eq!(numbers("F16", &[0x00, 0x3e, 0x00, 0xc0]), [1.5, -2.0]);
+        assert_eq!(numbers("I64", &[7_i64.to_le_bytes(), (-2_i64).to_le_bytes()].concat()), [7.0, -2.0]);
+        assert_eq!(numbers("I32", &[7_i32.to_le_bytes(), (-2_i32).to_le_bytes()].concat()), [7.0, -2.0]);
+        assert_eq!(numbers("I8", &[7, 0xfe]), [7.0, -2.0]);
+    }
+
+    #[test]
+    fn what_is_no_tensor_is_an_error() {
+        let why = |description: &str| {
+            let file = file(description, &[0; 8]);
+            Tensors::read(&file).expect("a file").find("it").err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(why(r#"{"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}"#), "");
+        for (wrong, says) in [
+            (r#"{"dtype": "F32", "shape": [2], "data_offsets": [0, 9]}"#, "cut short"),
+            (r#"{"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}"#, "cut short"),
+            (r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}"#, "as its shape says"),
+            (r#"{"dtype": "F32", "shape": [4294967296, 4294967296], "data_offsets": [0, 8]}"#, "as its shape says"),
+            (r#"{"dtype": "F8_E4M3", "shape": [8], "data_offsets": [0, 8]}"#, "F8_E4M3"),
+            (r#"{"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}"#, "not described"),
+        ] {
+            assert!(why(wrong).contains(says), "{wrong}: {}", why(wrong));
+        }
+        let whole = file("{}", &[]);
+        assert!(Tensors::read(&whole).expect("a file").find("another").expect("no error").is_none());
+        for length in [0, 7, 8, 20, whole.len() - 1] {
+            assert!(Tensors::read(&whole[..length]).is_err(), "{length}");
+        }
+    }
 
     #[test]
     fn sixteen_bits_are_read_as_ieee_754_has_them() {

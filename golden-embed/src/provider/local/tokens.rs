@@ -2,34 +2,11 @@
 
 use std::borrow::Cow;
 
-use clap::ValueEnum;
 use golden::{Error, Result};
-use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
 
-use crate::provider::Fit;
-
-/// What is done with a text that is longer than the model takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LongText {
-    /// Embed its beginning
-    Truncate,
-    /// Embed all of it, stretch by stretch, and take the mean
-    Mean,
-    /// Refuse it
-    Error,
-}
-
-impl LongText {
-    /// How it enters an identity: refusing changes no vector.
-    pub fn setting(self) -> Value {
-        match self {
-            Self::Truncate | Self::Error => "truncate".into(),
-            Self::Mean => "mean".into(),
-        }
-    }
-}
+use crate::provider::{Fit, LongText};
 
 /// A tokenizer takes a hundred times the memory of its text, so it gets a long one in pieces of so many
 /// bytes, cut at white space.

@@ -106,8 +106,9 @@ fn an_embedder_that_does_not_say_what_it_is_is_asked_for_one_text_at_most() {
     sandbox.sql("new.db", "DELETE FROM golden_vectors WHERE chunk_id = (SELECT min(id) FROM chunks)");
     import(&format!("{silent}'")).exits(1).one_error().says("unknown origin");
     assert_eq!(asked(&sandbox).len(), 0, "whatever it is, it is not the one model of all");
-    // Neither does one that answers with anything but JSON, nor one that answers without end.
-    for answer in ["echo model toy@000000000001", "yes"] {
+    // Neither does one that answers with anything but JSON, nor one that answers without end, or fails.
+    let fails = r#"echo "{\"model\": \"other@2\"}"; exit 1"#;
+    for answer in ["echo model toy@000000000001", "yes", fails] {
         let script = format!("case $1 in --info) {answer};; *) exec toy-embed --log log;; esac");
         sandbox.write("embed.sh", script);
         import("--change-model --embed 'sh embed.sh'").ok();
@@ -195,7 +196,9 @@ fn an_embedder_that_hangs_is_given_up_with_its_children() {
     let before = sandbox.contents("new.db");
     let embed = format!("{TOY} --pids pids --log log hangs 2 | cat");
     let import = format!("golden-import --db new.db --embed '{embed}' --embed-timeout 1 backup.json");
+    let start = Instant::now();
     sandbox.sh(&import).exits(3).one_error().says("silent").says("--embed-timeout").says("--resume");
+    assert!(start.elapsed() < Duration::from_secs(60), "a second was allowed");
     wait_until("the end of the embedder", || alive(&sandbox).is_empty());
     assert_eq!((asked(&sandbox).len(), sandbox.contents("new.db") == before), (3, true));
     sandbox.sh("golden-import --db new.db --resume --embed 'toy-embed --log log' backup.json").ok();

@@ -1,8 +1,13 @@
-//! Vectors through imports that fail, resume, or are only tried. Budget: 10 s.
+//! Vectors through imports that fail, resume, or are only tried. Budget: 15 s.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use golden_tests::{Sandbox, small_schema};
+use rusqlite::{Connection, OpenFlags};
 
 /// Makes sure that `toy-embed` is built; it stands beside the programs, which are on the path.
 const _: &str = env!("CARGO_BIN_EXE_toy-embed");
@@ -87,7 +92,13 @@ fn resuming_embeds_nothing_twice_and_holds_to_the_model() {
     let import = "golden-import --db new.db --embed 'toy-embed --log log";
     sandbox.sh(&format!("{import} dies 2' backup.json")).exits(3);
     embedded(&sandbox);
-    // Another model is noticed with the first answer.
+    // Another model is noticed before a text is sent, or with the first answer.
+    sandbox
+        .sh(&format!("{import} --model other@2' --resume backup.json"))
+        .exits(1)
+        .one_error()
+        .says("without --resume");
+    assert_eq!(embedded(&sandbox), 0);
     sandbox.sh(&format!("{import} other-model 0' --resume backup.json")).exits(1).one_error().says("without --resume");
     embedded(&sandbox);
     sandbox.sh(&format!("{import}' --resume backup.json")).ok().says("toy@000000000001: 2");
@@ -102,4 +113,59 @@ fn resuming_embeds_nothing_twice_and_holds_to_the_model() {
     sandbox.write("new.db.golden-staging", "no database at all");
     sandbox.sh(&format!("{import}' --resume backup.json")).exits(1).one_error().says("without --resume");
     sandbox.sh(&format!("{import}' backup.json")).ok();
+}
+
+/// Kills a run as soon as it has committed vectors to its staging file, and says how many.
+fn killed_after_a_commit(sandbox: &Sandbox, mut run: Child, staging: &str, table: &str) -> usize {
+    let committed = || {
+        let staging = Connection::open_with_flags(sandbox.path(staging), OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let count = format!("SELECT count(*) FROM {table}");
+        staging.and_then(|staging| staging.query_row(&count, [], |row| row.get(0))).unwrap_or(0)
+    };
+    let start = Instant::now();
+    while committed() == 0 {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing is committed");
+        thread::sleep(Duration::from_millis(5));
+    }
+    run.kill().expect("a kill");
+    run.wait().expect("an end");
+    committed()
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+}
+
+/// Vectors are committed as they come, not only where a run ends in an orderly way.
+#[test]
+fn what_came_before_a_kill_is_not_asked_for_again() {
+    let sandbox = Sandbox::generated(12);
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    let mut command = sandbox.command("golden-import");
+    let hangs = format!("{} --pids pids hangs 60", env!("CARGO_BIN_EXE_toy-embed"));
+    let import = start(command.args(["--db", "new.db", "--init", "--embed", &hangs, "backup.json"]));
+    let kept = killed_after_a_commit(&sandbox, import, "new.db.golden-staging", "vectors");
+    sandbox.sh("kill -9 $(cat pids)").ok();
+    assert_eq!(kept, 50);
+    sandbox.sh("golden-import --db new.db --init --embed 'toy-embed --log log' --resume backup.json").ok();
+    let texts = sandbox.value("new.db", "SELECT count(DISTINCT content) FROM chunks WHERE embedding IS NOT NULL");
+    assert_eq!((embedded(&sandbox) + kept).to_string(), texts);
+}
+
+#[test]
+fn lines_that_came_before_a_kill_need_not_come_again() {
+    let sandbox = Sandbox::generated(6);
+    sandbox.sh("golden-export --db app.db --output backup.json").ok();
+    sandbox.sh("golden-import --db new.db --init --embed toy-embed backup.json").ok();
+    sandbox.sh("golden-export --quiet --all --db new.db --chunks | toy-embed --model other@2 > lines").ok();
+    let mut command = sandbox.command("golden-import");
+    let mut import = start(command.args(["--db", "new.db", "--vectors", "--change-model"]));
+    let mut stdin = import.stdin.take().expect("stdin");
+    let lines = sandbox.read("lines");
+    for line in lines.split_inclusive(|byte| *byte == b'\n').take(60) {
+        stdin.write_all(line).expect("a line");
+    }
+    assert_eq!(killed_after_a_commit(&sandbox, import, "new.db.golden-vectors", "given"), 50);
+    sandbox.sh("tail -n +51 lines | golden-import --db new.db --vectors --change-model --resume").ok();
+    assert_eq!(sandbox.rows("new.db", "SELECT DISTINCT model FROM golden_vectors"), [["'other@2'"]]);
 }

@@ -19,6 +19,12 @@ fn a_static_model_that_is_damaged_is_an_error() {
     sandbox.sh("rm model/model.safetensors; golden-embed --provider static:model --info").exits(3).one_error();
     sandbox.sh(&format!("cp {FIXTURES}/static/model.safetensors model; echo '{{' > model/tokenizer.json")).ok();
     sandbox.sh("golden-embed --provider static:model --info").exits(1).one_error().says("model/tokenizer.json");
+    // What reads tokenizers panics at this.
+    let model = r#"{"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}"#;
+    let normalizer = r#"{"type": "Precompiled", "precompiled_charsmap": "AAAA"}"#;
+    sandbox.write("model/tokenizer.json", format!(r#"{{"normalizer": {normalizer}, "model": {model}}}"#));
+    let damaged = sandbox.sh("golden-embed --provider static:model --info").exits(1).one_error();
+    damaged.says("model/tokenizer.json").never_says("panicked");
 }
 
 /// The builtin model as sentence-transformers would keep it.

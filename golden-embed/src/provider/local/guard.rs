@@ -1,5 +1,5 @@
-//! A model's file may be damaged in ways that its runtime does not expect. Then the runtime panics, and that
-//! panic ends here: it becomes an error like any other.
+//! A model's files may be damaged in ways that its runtime, or what reads its tokenizer, does not expect. Then these
+//! panic, and the panic ends here: it becomes an error like any other.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};

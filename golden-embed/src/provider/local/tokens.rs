@@ -6,6 +6,7 @@ use golden::{Error, Result};
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
 
+use super::guard::guarded;
 use crate::provider::{Fit, LongText};
 
 /// A tokenizer takes a hundred times the memory of its text, so it gets a long one in pieces of so many
@@ -55,7 +56,7 @@ impl Tokens {
     /// A tokenizer as its JSON describes it, with the model's own limit instead of any that stands there.
     pub fn new(json: &[u8], max_tokens: usize, long: LongText, marks: Marks) -> Result<Self> {
         let wrong = |error| Error::data(format!("the tokenizer cannot be used: {error}"));
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(wrong)?;
+        let mut tokenizer = guarded(|| Tokenizer::from_bytes(json))?.map_err(wrong)?;
         if max_tokens <= tokenizer.get_post_processor().map_or(0, |added| added.added_tokens(false)) {
             return Err(Error::data(format!("{max_tokens} tokens are too few for the model's own marks")));
         }
@@ -157,7 +158,7 @@ impl Tokens {
         let (mut windows, mut rest) = (Vec::new(), text);
         while !rest.is_empty() {
             let (piece, behind) = split(rest, PIECE);
-            let tokens = untruncated.encode(piece, false).map_err(|error| no_tokens(&error))?;
+            let tokens = encode(untruncated, piece, Marks::None)?;
             for stretch in tokens.get_offsets().chunks(self.max_tokens.saturating_sub(added).max(1)) {
                 let (Some((start, _)), Some((_, end))) = (stretch.first(), stretch.last()) else { continue };
                 let Some(window) = piece.get(*start..*end) else { continue };
@@ -169,12 +170,17 @@ impl Tokens {
     }
 
     fn encode(&self, text: &str) -> Result<Encoding, String> {
-        self.tokenizer.encode(text, self.marks == Marks::Added).map_err(|error| no_tokens(&error))
+        encode(&self.tokenizer, text, self.marks)
     }
 }
 
-fn no_tokens(error: &dyn std::fmt::Display) -> String {
-    format!("its text cannot be cut into tokens: {error}")
+fn encode(tokenizer: &Tokenizer, text: &str, marks: Marks) -> Result<Encoding, String> {
+    let why = match guarded(|| tokenizer.encode(text, marks == Marks::Added)) {
+        Ok(Ok(encoding)) => return Ok(encoding),
+        Ok(Err(error)) => error.to_string(),
+        Err(damage) => damage.message().to_owned(),
+    };
+    Err(format!("its text cannot be cut into tokens: {why}"))
 }
 
 /// Splits a text near `bytes`, behind white space where there is some.

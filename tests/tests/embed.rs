@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use golden_tests::{Sandbox, small_schema, tools_present};
 
@@ -188,14 +188,27 @@ fn an_embedder_that_stops_responding_can_be_interrupted() {
     let mut command = sandbox.command("golden-import");
     let mut path = golden_tests::programs().as_os_str().to_owned();
     path.push(":/usr/bin:/bin");
-    command.env("PATH", path).args(["--db", "new.db", "--embed", "toy-embed hangs 2", "backup.json"]);
+    command.env("PATH", path).args([
+        "--db",
+        "new.db",
+        "--embed",
+        "toy-embed --pids pids --log log hangs 2",
+        "backup.json",
+    ]);
     let mut import = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    thread::sleep(Duration::from_secs(1));
+    let asked = || std::fs::read_to_string(sandbox.path("log")).map_or(0, |log| log.lines().count());
+    let start = Instant::now();
+    while asked() < 3 {
+        assert!(start.elapsed() < Duration::from_secs(60), "it asks for the vector");
+        thread::sleep(Duration::from_millis(5));
+    }
     assert!(import.try_wait().expect("a state").is_none(), "it waits for the vector");
     // The target is not locked meanwhile.
     sandbox.sql("new.db", "CREATE TABLE still_writable (a); DROP TABLE still_writable");
     import.kill().expect("a kill");
     import.wait().expect("it ends");
+    // Nobody is left to end it.
+    sandbox.sh("kill -9 $(cat pids)").ok();
     assert_eq!(sandbox.contents("new.db"), before);
     sandbox.sh("golden-import --db new.db --embed toy-embed backup.json").ok();
 }

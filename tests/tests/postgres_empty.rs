@@ -174,12 +174,12 @@ fn a_padded_id_is_found_from_a_column_that_pads_nothing() {
 fn only_blanks_are_padding() {
     let Some(server) = Postgres::shared() else { return };
     let tables = "CREATE TABLE analyses (id char(5) PRIMARY KEY, status text);
-                  CREATE TABLE chunks (id integer PRIMARY KEY, analysis_id text, tags text[])";
+                  CREATE TABLE chunks (id integer PRIMARY KEY, analysis_id text, period interval)";
     let [from, to] = [(), ()].map(|()| server.database(Pgvector::Absent));
     from.sql(tables);
     from.sql(
         "INSERT INTO analyses VALUES ('ab', 'completed'), (E'ab\\t', 'completed');
-         INSERT INTO chunks VALUES (1, 'ab', '{a}'), (2, E'ab\\t', '{b}')",
+         INSERT INTO chunks VALUES (1, 'ab', '1 day'), (2, E'ab\\t', NULL)",
     );
     to.sql(tables);
     let sandbox = Sandbox::new();

@@ -165,6 +165,7 @@ fn what_a_type_does_not_take_is_refused_before_the_server_sees_it() {
         "time",
         "jsonb",
         "int[]",
+        "text[]",
         "real",
     ];
     let columns: String = types.iter().enumerate().map(|(at, name)| format!(", c{at} {name}")).collect();
@@ -194,6 +195,9 @@ fn what_a_type_does_not_take_is_refused_before_the_server_sees_it() {
         json!("25:00:00"),
         json!("08:20:00.000000"),
         json!("yesterday"),
+        json!(" 2025-1-31"),
+        json!(["]={"]),
+        json!([["]={"], []]),
         json!([]),
         json!([1, null]),
         json!([[1], []]),

@@ -215,8 +215,9 @@ fn differs_as(scalar: Scalar, stored: &str, staged: &str) -> String {
                   WHEN concat({stored}, {staged}) LIKE '%\\\\u0000%' THEN true
                   ELSE {stored}::text::jsonb IS DISTINCT FROM {staged}::text::jsonb END"
         ),
-        // 0 and -0, 1.0 and 1.00, a month and thirty days compare equal, and many types not at all.
-        Scalar::Float4 | Scalar::Float8 | Scalar::Numeric(_) | Scalar::Other => {
+        // 0 and -0, 1.0 and 1.00, a month and thirty days compare equal, and many types not at all; nor do domains of
+        // enum types.
+        Scalar::Float4 | Scalar::Float8 | Scalar::Numeric(_) | Scalar::Enum | Scalar::Other => {
             format!("{stored}::text IS DISTINCT FROM {staged}::text")
         }
     }

@@ -56,8 +56,8 @@ impl Affinity {
 
     /// Whether it is a type whose texts are all that is stored, and travel as they are.
     pub fn is_spelled(self) -> bool {
-        use super::postgres::Scalar::{Date, Other, Padded, Text};
-        matches!(self, Self::Typed(Type::One(Text(_) | Padded(_) | Date | Other)))
+        use super::postgres::Scalar::{Date, Enum, Other, Padded, Text};
+        matches!(self, Self::Typed(Type::One(Text(_) | Padded(_) | Date | Enum | Other)))
     }
 
     /// The value as the column will hold it. Of a double that becomes text only that it does is

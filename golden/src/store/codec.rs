@@ -230,8 +230,8 @@ impl Codec {
     fn says_the_same(self, affinity: Affinity, written: &Value, back: &Value) -> bool {
         let spelt_otherwise = match (self, written, back) {
             (Self::Json, Value::Array(written), Value::Array(back)) => match affinity {
-                Affinity::Typed(Type::Array(scalar)) => {
-                    scalar.codec().array_says_the_same(scalar.affinity(), written, back)
+                Affinity::Typed(Type::Array { element, .. }) => {
+                    element.codec().array_says_the_same(element.affinity(), written, back)
                 }
                 _ => false,
             },

@@ -63,7 +63,10 @@ impl<'j> Apart<'j> {
 /// Whether the server sends a value back as it was sent, byte by byte.
 fn is_sent_back(format: CopyFormat, column: &Column) -> bool {
     match format {
-        CopyFormat::Binary => column.affinity != Affinity::Typed(Type::One(Scalar::Jsonb)),
+        CopyFormat::Binary => !matches!(
+            column.affinity,
+            Affinity::Typed(Type::One(Scalar::Jsonb) | Type::Array { element: Scalar::Jsonb, .. })
+        ),
         CopyFormat::Text => column.affinity.is_spelled(),
     }
 }

@@ -1,4 +1,4 @@
-//! Arrays: PostgreSQL's literals and JSON text.
+//! Arrays: PostgreSQL's literals and JSON text, which is what is stored of them.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::store::json_text::canonical_text;
 use crate::{Error, Result};
 
 /// How many dimensions PostgreSQL knows.
-const MAX_DIMENSIONS: usize = 6;
+pub(super) const MAX_DIMENSIONS: usize = 6;
 
 /// An array literal as canonical JSON text. None for those that JSON has no array for: whose numbering does
 /// not begin with 1, or of several dimensions and JSON elements.
@@ -102,43 +102,94 @@ fn write(scalar: Scalar, elements: &[Value], literal: &mut String) -> Result<()>
 }
 
 /// Whether an array inside an array is a dimension, and not an element of its own.
-fn nests(scalar: Scalar) -> bool {
+pub(super) fn nests(scalar: Scalar) -> bool {
     !matches!(scalar, Scalar::Json | Scalar::Jsonb)
 }
 
 /// JSON text as the column will give it back. A literal that has no JSON is taken as it is.
 pub(super) fn settle(scalar: Scalar, text: &str) -> Result<String> {
-    if text.starts_with('[') && text.contains("]={") || text.starts_with("{{") {
-        return Ok(text.to_owned());
-    }
-    match lone_value(text) {
-        Some(Value::Array(elements)) => {
-            shape(scalar, &elements)?;
-            let settled = elements.iter().map(|element| settled(scalar, element)).collect::<Result<Vec<_>>>()?;
-            Ok(canonical_text(&Value::Array(settled)))
-        }
-        _ => Err(Error::data("the column holds arrays")),
-    }
+    let array = Array::of_stored(scalar, text)?;
+    let settled = settled(scalar, &array.elements, array.dimensions.len())?;
+    Ok(if array.is_json { canonical_text(&Value::Array(settled)) } else { text.to_owned() })
 }
 
-fn settled(scalar: Scalar, element: &Value) -> Result<Value> {
-    match element {
-        Value::Array(inner) if nests(scalar) => {
-            inner.iter().map(|element| settled(scalar, element)).collect::<Result<Vec<_>>>().map(Value::Array)
-        }
+fn settled(scalar: Scalar, elements: &[Value], dimensions: usize) -> Result<Vec<Value>> {
+    let settled = |element: &Value| match element {
+        Value::Array(inner) if dimensions > 1 => settled(scalar, inner, dimensions - 1).map(Value::Array),
         element => Ok(scalar.codec().normalise(scalar.affinity(), element)?.1.unwrap_or_default()),
+    };
+    elements.iter().map(settled).collect()
+}
+
+/// An array as its column holds it.
+pub(super) struct Array {
+    /// The elements, those of a further dimension in arrays of their own.
+    pub elements: Vec<Value>,
+    /// None where the array is empty.
+    pub dimensions: Vec<Dimension>,
+    is_json: bool,
+}
+
+/// A dimension of an array.
+pub(super) struct Dimension {
+    /// How many elements it has.
+    pub length: usize,
+    /// The number of the first.
+    pub first: i32,
+}
+
+impl Array {
+    /// Reads JSON text, or a literal that has no JSON.
+    pub(super) fn of_stored(scalar: Scalar, text: &str) -> Result<Self> {
+        match lone_value(text) {
+            Some(Value::Array(elements)) => {
+                let lengths = shape(&elements, if nests(scalar) { usize::MAX } else { 1 })?;
+                let dimensions = lengths.into_iter().rev().map(|length| Dimension { length, first: 1 }).collect();
+                Ok(Self { elements, dimensions, is_json: true })
+            }
+            _ => Self::of_literal(scalar, text).ok_or_else(|| Error::data("the column holds arrays")),
+        }
+    }
+
+    /// Reads a literal, which may say where each dimension's numbering begins and ends: `[0:1][2:2]={{a},{b}}`.
+    fn of_literal(scalar: Scalar, literal: &str) -> Option<Self> {
+        let (numbering, literal) = match literal.strip_prefix('[') {
+            Some(numbered) => numbered.split_once("]=").map(|(numbering, literal)| (Some(numbering), literal))?,
+            None => (None, literal),
+        };
+        let (Value::Array(elements), "") = parse(scalar, literal, MAX_DIMENSIONS)? else { return None };
+        let depth = literal.bytes().take_while(|byte| *byte == b'{').count();
+        let lengths = shape(&elements, depth).ok()?.into_iter().rev();
+        let dimensions = match numbering {
+            None => lengths.map(|length| Dimension { length, first: 1 }).collect(),
+            Some(numbering) => {
+                let dimensions = numbering.split("][").map(Dimension::of_bounds).collect::<Option<Vec<_>>>()?;
+                dimensions.iter().map(|dimension| dimension.length).eq(lengths).then_some(dimensions)?
+            }
+        };
+        Some(Self { elements, dimensions, is_json: false })
     }
 }
 
-/// The lengths of an array's dimensions. PostgreSQL's arrays are as long everywhere, and empty only as a whole.
-fn shape(scalar: Scalar, elements: &[Value]) -> Result<Vec<usize>> {
+impl Dimension {
+    fn of_bounds(bounds: &str) -> Option<Self> {
+        let (first, last) = bounds.split_once(':')?;
+        let [first, last] = [first.parse::<i32>().ok()?, last.parse::<i32>().ok()?];
+        let length = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
+        Some(Self { length, first })
+    }
+}
+
+/// The lengths of an array's dimensions, the innermost first; arrays inside more than so many are elements.
+/// PostgreSQL's arrays are as long everywhere, and empty only as a whole.
+fn shape(elements: &[Value], depth: usize) -> Result<Vec<usize>> {
     let uneven = || Error::data("the column's arrays have the same length everywhere");
     let inner = |element: &Value| match element {
-        Value::Array(inner) if nests(scalar) && inner.is_empty() => Err(uneven()),
-        Value::Array(inner) if nests(scalar) => shape(scalar, inner),
+        Value::Array(inner) if depth > 1 && inner.is_empty() => Err(uneven()),
+        Value::Array(inner) if depth > 1 => shape(inner, depth - 1),
         _ => Ok(Vec::new()),
     };
-    let Some((first, rest)) = elements.split_first() else { return Ok(vec![0]) };
+    let Some((first, rest)) = elements.split_first() else { return Ok(Vec::new()) };
     let mut lengths = inner(first)?;
     for element in rest {
         if inner(element)? != lengths {
@@ -181,6 +232,18 @@ mod tests {
         for literal in ["", "{", "{a", "{\"a", "{a}b", "[0:1]={1,2}", "{,}x"] {
             assert_eq!(to_json(int, literal), None, "{literal}");
         }
+        for (scalar, literal) in [
+            (int, "[0:1]={1,2}"),
+            (Scalar::Text(None), r#"[-1:-1][5:6]={{NULL,"}]={"}}"#),
+            (Scalar::Jsonb, r#"{{"[1]"},{"null"}}"#),
+        ] {
+            assert_eq!(settle(scalar, literal).expect(literal), literal);
+        }
+        for literal in ["[0:1]={1}", "[0:1][0:0]={1,2}", "[1:0]={}", "[0:0]={x}", "[0:0]=[1]", "[0:0]={1}}"] {
+            assert!(settle(int, literal).is_err(), "{literal}");
+        }
+        assert_eq!(settle(Scalar::Text(None), r#"["]={"]"#).expect("an array"), r#"["]={"]"#);
+        assert!(settle(Scalar::Text(None), r#"[["]={"],[]]"#).is_err());
         for json in ["[[],[]]", "[[1],[1,2]]", "[1,[1]]", "1", "[[[[[[[1]]]]]]]", "[\"x\"]"] {
             assert!(settle(int, json).is_err(), "{json}");
         }

@@ -53,7 +53,7 @@ pub(super) fn write(scalar: Scalar, stored: &Stored, bytes: &mut Vec<u8>) -> boo
             bytes.push(JSONB_VERSION);
             bytes.extend_from_slice(text.as_bytes());
         }
-        (Scalar::Text(_) | Scalar::Padded(_) | Scalar::Json, Stored::Text(text)) => {
+        (Scalar::Text(_) | Scalar::Padded(_) | Scalar::Json | Scalar::Enum, Stored::Text(text)) => {
             bytes.extend_from_slice(text.as_bytes());
         }
         _ => return false,
@@ -104,7 +104,7 @@ pub(super) fn read(scalar: Scalar, bytes: &[u8]) -> Option<Stored> {
             }
         }),
         Scalar::Jsonb => scalar.read(&text(bytes.strip_prefix(&[JSONB_VERSION])?)?),
-        Scalar::Text(_) | Scalar::Padded(_) | Scalar::Json => Stored::Text(text(bytes)?),
+        Scalar::Text(_) | Scalar::Padded(_) | Scalar::Json | Scalar::Enum => Stored::Text(text(bytes)?),
         Scalar::Other => return None,
     })
 }

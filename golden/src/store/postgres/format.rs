@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use rusqlite::types::Value as Stored;
 
-use super::binary;
 use super::copied::{escape, unescape};
 use super::types::Type;
+use super::{binary, binary_array};
 use crate::store::affinity::Affinity;
 use crate::store::schema::Column;
 
@@ -29,7 +29,7 @@ impl CopyFormat {
     /// The quicker format that all of these columns have.
     pub fn of<'c>(columns: impl IntoIterator<Item = &'c Column>) -> Self {
         let has_binary = |column: &Column| match column.affinity {
-            Affinity::Typed(Type::One(scalar)) => binary::is_known(scalar),
+            Affinity::Typed(Type::One(scalar) | Type::Array { element: scalar, .. }) => binary::is_known(scalar),
             _ => false,
         };
         if columns.into_iter().all(has_binary) { Self::Binary } else { Self::Text }
@@ -69,6 +69,8 @@ impl CopyFormat {
             // Most of a dataset, and spelled as it is.
             (Self::Text, Type::One(_), Stored::Text(text)) => values.extend_from_slice(text.as_bytes()),
             (Self::Binary, Type::One(scalar), stored) if binary::write(scalar, stored, values) => {}
+            (Self::Binary, Type::Array { element, oid }, Stored::Text(text))
+                if binary_array::write(element, oid, text, values) => {}
             _ => values.extend_from_slice(column_type.spell(stored).unwrap_or_default().as_bytes()),
         });
     }
@@ -77,6 +79,9 @@ impl CopyFormat {
     pub fn read(self, column: &Column, value: &[u8]) -> Option<Stored> {
         match (self, column.affinity) {
             (Self::Binary, Affinity::Typed(Type::One(scalar))) => binary::read(scalar, value),
+            (Self::Binary, Affinity::Typed(Type::Array { element, .. })) => {
+                binary_array::read(element, value).map(Stored::Text)
+            }
             _ => Some(column.read(std::str::from_utf8(value).ok()?)),
         }
     }
@@ -134,13 +139,14 @@ pub fn push_raw(value: Option<&[u8]>, values: &mut Vec<u8>) {
 }
 
 /// Appends what `write` appends, with its length.
-fn push_measured(values: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn push_measured<R>(values: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let start = values.len() + NULL.len();
     values.extend_from_slice(&NULL);
-    write(values);
+    let written = write(values);
     // More than the server takes in a row, and than a record may be, does not come here.
     let length = i32::try_from(values.len() - start).unwrap_or(i32::MAX);
     values[start - NULL.len()..start].copy_from_slice(&length.to_be_bytes());
+    written
 }
 
 fn unescaped(value: &[u8]) -> Cow<'_, [u8]> {

@@ -153,14 +153,14 @@ impl PgCatalog<'_> {
              )
              SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
                     a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', base.typmod,
-                    CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace AND t.typelem = 0 THEN t.typname END,
-                    (SELECT e.typname FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND t.typcategory = 'A'
-                     AND e.typdelim = ',' AND e.typnamespace = 'pg_catalog'::regnamespace),
-                    (SELECT e.typname FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND t.typcategory = 'A'
-                     AND e.typdelim = ',' AND e.typtype <> 'd') IS NOT NULL
+                    {name}, {element}, e.oid
              FROM base JOIN pg_catalog.pg_type t ON t.oid = base.type AND t.typtype <> 'd'
                   JOIN pg_catalog.pg_attribute a ON a.attrelid = {table} AND a.attnum = base.attnum
-             ORDER BY a.attnum"
+                  LEFT JOIN pg_catalog.pg_type e
+                       ON e.oid = t.typelem AND e.typarray = t.oid AND e.typdelim = ',' AND e.typtype <> 'd'
+             ORDER BY a.attnum",
+            name = name_of_type("t"),
+            element = name_of_type("e"),
         );
         rows(self.0, &sql)?.iter().map(declared).collect::<Result<_>>().map(Columns)
     }
@@ -183,15 +183,21 @@ impl PgCatalog<'_> {
     }
 }
 
+/// An SQL expression for the name by which [`scalar`] knows a type; NULL for others.
+fn name_of_type(alias: &str) -> String {
+    format!(
+        "CASE WHEN {alias}.typtype = 'e' THEN 'anyenum'
+              WHEN {alias}.typnamespace = 'pg_catalog'::regnamespace AND {alias}.typelem = 0 THEN {alias}.typname END"
+    )
+}
+
 /// A column from its row in the catalog.
 fn declared(row: &SimpleQueryRow) -> Result<Declared> {
     let typmod = text(row, 5)?.parse().unwrap_or(-1);
     let (name, element) = (text(row, 6)?, text(row, 7)?);
-    let column_type = match element {
-        // An array of a type that only a name is known of: its elements travel as they are spelled.
-        "" if truth(row, 8)? => Type::Array(Scalar::Other),
-        "" => Type::One(scalar(name, typmod)),
-        element => Type::Array(scalar(element, typmod)),
+    let column_type = match row.try_get(8)? {
+        Some(oid) => Type::Array { element: scalar(element, typmod), oid: oid.parse().unwrap_or_default() },
+        None => Type::One(scalar(name, typmod)),
     };
     Ok(Declared {
         name: text(row, 0)?.to_owned(),
@@ -228,6 +234,7 @@ fn scalar(name: &str, typmod: i64) -> Scalar {
         "time" => Scalar::Time(digits),
         "json" => Scalar::Json,
         "jsonb" => Scalar::Jsonb,
+        "anyenum" => Scalar::Enum,
         _ => Scalar::Other,
     }
 }

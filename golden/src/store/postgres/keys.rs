@@ -175,7 +175,7 @@ fn size(table: &Table, alias: &str) -> String {
                 Some(format!("coalesce(octet_length({name}), 0)::bigint"))
             }
             // What lies compressed on the server may be far more.
-            Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array(_)) => {
+            Affinity::Typed(Type::One(Scalar::Json | Scalar::Jsonb | Scalar::Other) | Type::Array { .. }) => {
                 Some(format!("4 * coalesce(pg_column_size({name}), 0)::bigint"))
             }
             _ => None,

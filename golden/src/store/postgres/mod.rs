@@ -2,6 +2,7 @@
 
 mod array;
 mod binary;
+mod binary_array;
 mod by_place;
 mod connect;
 mod copied;

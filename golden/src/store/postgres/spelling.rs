@@ -88,7 +88,12 @@ pub(super) fn jsonb_refuses(json: &str) -> bool {
 
 /// Whether a text is a date as both databases write it.
 pub(super) fn date(text: &str) -> bool {
-    text.len() == 10 && !text.starts_with("0000") && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
+    // The parser would let signs and blanks stand for digits.
+    let is_spelled = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    text.len() == 10
+        && text.bytes().enumerate().all(is_spelled)
+        && !text.starts_with("0000")
+        && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
 
 /// Whether a text is one of the dates that only PostgreSQL has: infinite, before Christ, or beyond the
@@ -197,6 +202,14 @@ mod tests {
             ("one", None, None),
         ] {
             assert_eq!(numeric(text, digits).as_deref(), spelled, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_have_one_spelling() {
+        assert!(date("2025-01-31") && date("0001-01-01") && date("2024-02-29"));
+        for text in [" 2025-1-31", "2025- 1-31", "2025-1-31 ", "+025-01-31", "-025-01-31", "0000-01-31", "2025-02-29"] {
+            assert!(!date(text), "{text:?}");
         }
     }
 

@@ -21,7 +21,12 @@ pub enum Type {
     /// One value.
     One(Scalar),
     /// An array of values.
-    Array(Scalar),
+    Array {
+        /// Of which type they are.
+        element: Scalar,
+        /// The number by which the server knows that type.
+        oid: u32,
+    },
 }
 
 /// A type that is no array.
@@ -55,7 +60,9 @@ pub enum Scalar {
     Json,
     /// `jsonb`
     Jsonb,
-    /// Any other: enum types, `interval`, `inet`, ranges, extensions' types.
+    /// An enum type, by the labels of its values.
+    Enum,
+    /// Any other: `interval`, `inet`, ranges, extensions' types.
     Other,
 }
 
@@ -73,7 +80,7 @@ impl Type {
     pub fn codec(self) -> Codec {
         match self {
             Self::One(scalar) => scalar.codec(),
-            Self::Array(_) => Codec::Json,
+            Self::Array { .. } => Codec::Json,
         }
     }
 
@@ -81,7 +88,9 @@ impl Type {
     pub fn read(self, spelled: &str) -> Stored {
         match self {
             Self::One(scalar) => scalar.read(spelled),
-            Self::Array(scalar) => Stored::Text(array::to_json(scalar, spelled).unwrap_or_else(|| spelled.to_owned())),
+            Self::Array { element, .. } => {
+                Stored::Text(array::to_json(element, spelled).unwrap_or_else(|| spelled.to_owned()))
+            }
         }
     }
 
@@ -100,7 +109,9 @@ impl Type {
             }
             (_, Stored::Real(double)) => double.to_string(),
             (_, Stored::Blob(bytes)) => hex_of_bytes(bytes),
-            (Self::Array(scalar), Stored::Text(text)) => array::of_json(scalar, text).unwrap_or_else(|| text.clone()),
+            (Self::Array { element, .. }, Stored::Text(text)) => {
+                array::of_json(element, text).unwrap_or_else(|| text.clone())
+            }
             (Self::One(_), Stored::Text(text)) => text.clone(),
         })
     }
@@ -114,8 +125,8 @@ impl Type {
             (_, Stored::Null) => Ok(Stored::Null),
             (_, Stored::Text(text)) if text.contains('\0') => Err(no_zero()),
             (Self::One(scalar), value) => scalar.settle(value),
-            (Self::Array(scalar), Stored::Text(text)) => array::settle(scalar, &text).map(Stored::Text),
-            (Self::Array(_), _) => Err(Error::data("the column holds arrays")),
+            (Self::Array { element, .. }, Stored::Text(text)) => array::settle(element, &text).map(Stored::Text),
+            (Self::Array { .. }, _) => Err(Error::data("the column holds arrays")),
         }
     }
 }

@@ -63,7 +63,9 @@ impl Requests {
                 }
                 Some(index) => {
                     let column = &table.columns[index];
-                    Ok((column.clone(), encode_set(column, value)?))
+                    encode_set(column, value)
+                        .map(|stored| (column.clone(), stored))
+                        .or_else(|error| refused(error.message()))
                 }
             }
         })

@@ -186,6 +186,9 @@ impl From<::postgres::Error> for Error {
                 Self::locked(message).guidance("another process is using the database; try again when it has finished")
             }
             code if code.starts_with("22") || code.starts_with("23") => Self::data(message),
+            "3D000" => {
+                Self::environment(message).guidance("name one that is there, or create it first, as createdb does")
+            }
             "42501" => Self::environment(message).guidance("connect as a user who has that right"),
             code if code.starts_with("28") => Self::environment(message).guidance(PASSWORDS),
             _ => Self::environment(message),

@@ -157,6 +157,19 @@ fn who_prefers_encryption_does_without_where_it_fails() {
 }
 
 #[test]
+fn a_server_that_answers_is_not_asked_about() {
+    let Some(server) = Postgres::shared() else { return };
+    let sandbox = Sandbox::new();
+    let export = |port: u16| {
+        sandbox.sh(&format!("golden-export --db 'postgres://postgres@127.0.0.1:{port}/nosuch'")).exits(3).one_error()
+    };
+    export(server.port()).says("\"nosuch\" does not exist").says("createdb").never_says("is the server running");
+    let unused =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    export(unused).says("is the server running");
+}
+
+#[test]
 fn the_user_is_by_default_the_one_of_the_operating_system() {
     let Some(server) = Postgres::shared() else { return };
     let sandbox = Sandbox::new();

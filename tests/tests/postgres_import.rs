@@ -359,6 +359,18 @@ fn columns_that_differ() {
     moved.import("").exits(1).one_error().says("analyses.title");
     moved.import("--drop-column title").exits(1).one_error().says("analyses.owner, analyses.price");
     let set = "--set analyses.owner=00000000-0000-4000-8000-000000000007 --set analyses.price=1.5";
+    // What the codecs refuse, and what only the server can.
+    moved
+        .import("--drop-column title --set analyses.owner=me --set analyses.price=1")
+        .exits(2)
+        .says("--set analyses.owner: ");
+    moved.database.sql("CREATE TYPE mood AS ENUM ('calm'); ALTER TABLE artifacts ADD mood mood");
+    moved
+        .import(&format!("--drop-column title {set} --set artifacts.mood=angry"))
+        .exits(2)
+        .one_error()
+        .says("--set artifacts.mood: ")
+        .says("angry");
     moved.import(&format!("--drop-column title {set}")).ok();
     let owners = moved.database.rows("SELECT DISTINCT owner, price FROM analyses");
     assert_eq!(owners, [["00000000-0000-4000-8000-000000000007", "1.50"]]);

@@ -92,14 +92,19 @@ impl Refusal {
         let kind = covered.table.kind;
         let named = self.line.and_then(|line| tuples.name(kind, line).ok().flatten());
         let record = named.map_or_else(|| one_of(kind), |name| format!("{kind} {name}"));
-        let is_at = |place: &String, name: String| {
-            place.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '\n']))
+        let is_at = |place: &str, name: &str| {
+            place.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '\n']))
         };
-        let field = self.column.and_then(|place| {
-            let there = covered.columns().filter(|(index, column)| is_at(&place, name(*index, column)));
-            there.map(|(_, column)| column).max_by_key(|column| column.name.len())
+        let filled = covered.set.iter().map(|(column, _)| (column.name.clone(), column));
+        let column = self.column.and_then(|place| {
+            let columns = covered.columns().map(|(index, column)| (name(index, column), column)).chain(filled);
+            let there = columns.filter(|(name, _)| is_at(&place, name));
+            there.max_by_key(|(name, _)| name.len()).map(|(_, column)| column)
         });
-        let field = field.map(|column| format!(", field `{}`", column.field)).unwrap_or_default();
+        if let Some(column) = column.filter(|column| covered.set.iter().any(|(filled, _)| filled.name == column.name)) {
+            return Error::usage(format!("--set {}.{}: {}", kind.plural(), column.field, self.message));
+        }
+        let field = column.map(|column| format!(", field `{}`", column.field)).unwrap_or_default();
         Error::data(format!("{record}{field}: {}", self.message))
             .guidance("nothing was changed; correct the document, or the type of the column")
     }

@@ -29,20 +29,25 @@ pub fn connect(server: &Server) -> Result<Client> {
     let mut config = server.config()?;
     let client = match config.connect(server.tls()?.connector()?) {
         Err(error) if config.get_ssl_mode() == SslMode::Prefer && may_be_of_encryption(&error) => {
-            let plain = config.ssl_mode(SslMode::Disable).connect(NoTls).map_err(Error::from);
+            let plain = config.ssl_mode(SslMode::Disable).connect(NoTls).map_err(explained);
             let encrypted = Error::from(error);
             plain.map_err(|plain| match plain.message() == encrypted.message() {
                 true => plain,
                 false => plain.context(format_args!("{}; and without encryption", encrypted.message())),
             })
         }
-        client => client.map_err(Error::from),
+        client => client.map_err(explained),
     };
-    client.map_err(|error| match error {
-        // Whoever must not enter can do something about it, the others may try again.
-        error if error.next_step().is_some() => error.context(context()),
-        error => error.context(context()).guidance("is the server running, and is that its address?"),
-    })
+    client.map_err(|error| error.context(context()))
+}
+
+/// Why nobody came in, and what to do about it. A server that says something is there.
+fn explained(error: ::postgres::Error) -> Error {
+    let is_answer = error.code().is_some();
+    match Error::from(error) {
+        error if is_answer || error.next_step().is_some() => error,
+        error => error.guidance("is the server running, and is that its address?"),
+    }
 }
 
 /// Whether a connection may have failed because it was to be encrypted: the handshake went wrong, or the server

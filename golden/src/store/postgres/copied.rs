@@ -73,7 +73,7 @@ pub fn server_error(error: std::io::Error) -> Error {
 }
 
 /// Appends a value without the escapes that COPY writes.
-pub fn unescape(value: &str, text: &mut String) {
+pub(super) fn unescape(value: &str, text: &mut String) {
     let mut rest = value;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         text.push_str(plain);
@@ -93,7 +93,7 @@ pub fn unescape(value: &str, text: &mut String) {
 }
 
 /// Appends a value with the escapes that COPY writes.
-pub fn escape(value: &str, line: &mut Vec<u8>) {
+pub(super) fn escape(value: &str, line: &mut Vec<u8>) {
     let mut rest = value.as_bytes();
     loop {
         let (plain, escaped) = rest.split_at(plain_length(rest));

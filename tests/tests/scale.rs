@@ -78,6 +78,25 @@ fn any_number_of_identical_texts_is_compared_in_proportion() {
 }
 
 #[test]
+fn a_chunk_of_very_many_members_is_rendered_in_proportion() {
+    const MEMBERS: usize = 1_000_000;
+    let sandbox = Sandbox::new();
+    let mut document =
+        r#"{"version": "1.0", "created_at": "2026-01-01T00:00:00Z", "metadata": {}, "analyses": [{"id": "a",
+        "url": "u", "content_type": "t", "status": "completed", "created_at": "2026-01-01T00:00:00Z",
+        "chunks": [{"content": "A text.""#
+            .to_owned();
+    document.extend((0..MEMBERS).map(|number| format!(",\"{number:x}\":\"\"")));
+    document.push_str("}]}]}");
+    sandbox.write("many.json", document);
+    // Looked for one after the other, they would take the processor half an hour. The limit is far from what they do
+    // take, and only ends that sooner.
+    sandbox
+        .sh("ulimit -t 200; golden-verify --seal --compact many.json > sealed.json && golden-verify sealed.json")
+        .ok();
+}
+
+#[test]
 fn a_missing_foreign_key_index_does_not_make_the_export_quadratic() {
     let sandbox = Sandbox::new();
     let database = |name: &str, analyses: u64, indexes: ForeignKeyIndexes| {
